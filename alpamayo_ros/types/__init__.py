@@ -1,0 +1,28 @@
+"""The plain data that every room shares: dataclasses over numpy arrays, no behaviour that needs more than numpy."""
+
+from alpamayo_ros.types.camera import CameraFrames, CameraRole
+from alpamayo_ros.types.decision import (
+    ComponentCategory,
+    CriticalComponent,
+    Decision,
+    LateralDecision,
+    LongitudinalDecision,
+)
+from alpamayo_ros.types.observation import EgoHistory, Observation, ObservationError
+from alpamayo_ros.types.plan import Plan, PlanSample, Trajectory
+
+__all__ = [
+    "CameraFrames",
+    "CameraRole",
+    "ComponentCategory",
+    "CriticalComponent",
+    "Decision",
+    "EgoHistory",
+    "LateralDecision",
+    "LongitudinalDecision",
+    "Observation",
+    "ObservationError",
+    "Plan",
+    "PlanSample",
+    "Trajectory",
+]
