@@ -87,6 +87,8 @@ class DrivingPolicy:
         _check_positive("max_reasoning_tokens", max_reasoning_tokens)
         if flow_steps is not None:
             _check_positive("flow_steps", flow_steps)
+        if seed < 0:
+            raise ModelInputError(f"seed is {seed}; it must be 0 or more")
         if navigation_guidance is not None and observation.navigation is None:
             raise ModelInputError("navigation_guidance was given without navigation text in the observation")
         sampling = Sampling(temperature, top_p, top_k)

@@ -47,7 +47,9 @@ def load_model(
     with torch.device("meta"):
         model = AlpamayoModel(config, tokenizer)
     _fill(model, _tensor_files(folder), target, dtype or getattr(torch, config.model_dtype))
-    return model.to(target).eval().requires_grad_(False)
+    model.to(target).eval().requires_grad_(False)
+    model.action_space.cpu()  # see AlpamayoModel.sample
+    return model
 
 
 def load_config(folder: Path, language_model: Path | None = None) -> tuple[ModelConfig, AlpamayoTokenizer]:

@@ -135,9 +135,7 @@ class AlpamayoModel(nn.Module):
         clock = _StageClock(self.device)
         streams = RowStreams(seed, len(prompt.ids) * num_samples)
         noise = streams.normal(self.config.action_space.n_waypoints, 2) * noise_temperature
-        history_xyz, history_rot = (
-            part.to(self.device).repeat_interleave(num_samples, dim=0) for part in (history_xyz, history_rot)
-        )
+        history_xyz, history_rot = (part.repeat_interleave(num_samples, dim=0) for part in (history_xyz, history_rot))
 
         features = self.vlm.encode_images(pixel_values.to(self.device), grid_thw)
         clock.lap("vision")
@@ -159,6 +157,8 @@ class AlpamayoModel(nn.Module):
             action = integrate(velocity, noise.to(self.device), num_flow_steps)[-1]
             clock.lap("flow_matching")
 
+        # On the CPU: 64 steps are nothing to a GPU, and its cumulative sums are not reproducible to the bit.
+        action = action.cpu()
         initial_speed = self.action_space.speed_at_t0(history_xyz, history_rot)
         xyz, rot = self.action_space.action_to_trajectory(action, history_xyz, history_rot, initial_speed)
         clock.lap("unicycle")

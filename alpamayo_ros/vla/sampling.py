@@ -59,24 +59,28 @@ def next_tokens(logits: Tensor, sampling: Sampling, streams: RowStreams) -> Tens
     """Ids (B,) chosen from logits (B, vocab)."""
     if sampling.temperature == 0:
         return logits.argmax(dim=-1)
-    probabilities = distribution(logits, sampling)
-    ranked, ids = probabilities.double().sort(dim=-1, descending=True)
+    ids, probabilities = ranked_distribution(logits, sampling)
     # Inverse transform: the first token at which the cumulated probability exceeds the draw.
-    cumulated = ranked.cumsum(dim=-1)
-    draw = streams.uniform().to(logits.device)[:, None] * cumulated[:, -1:]
+    cumulated = probabilities.double().cumsum(dim=-1)
+    draw = streams.uniform()[:, None] * cumulated[:, -1:]
     place = (cumulated > draw).int().argmax(dim=-1, keepdim=True)
-    return ids.gather(1, place)[:, 0]
+    return ids.gather(1, place.to(ids.device))[:, 0]
 
 
-def distribution(logits: Tensor, sampling: Sampling) -> Tensor:
-    """The distribution (B, vocab) that `next_tokens` draws from: temperature, then top-k, then top-p."""
-    scores = logits / sampling.temperature
+def ranked_distribution(logits: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
+    """What `next_tokens` draws from: ids (B, vocab), likeliest first, and their probabilities (B, vocab) on the CPU.
+
+    Temperature, then top-k, then top-p. On the CPU because a GPU's cumulative sums are not reproducible to the bit.
+    """
+    scores, ids = (logits / sampling.temperature).sort(dim=-1, descending=True, stable=True)
     if sampling.top_k is not None:
-        least = scores.topk(min(sampling.top_k, scores.shape[-1]), dim=-1).values[:, -1:]
-        scores = scores.masked_fill(scores < least, -torch.inf)
+        scores[:, sampling.top_k :] = -torch.inf
+    probabilities = scores.softmax(dim=-1).cpu()
     if sampling.top_p is not None and sampling.top_p < 1:
-        ranked, ids = scores.sort(dim=-1, descending=False)
-        surplus = ranked.softmax(dim=-1).cumsum(dim=-1) <= 1 - sampling.top_p
-        surplus[:, -1] = False
-        scores = scores.masked_fill(surplus.scatter(1, ids, surplus), -torch.inf)
-    return scores.softmax(dim=-1)
+        # A token goes when it and all less likely ones together hold no more than 1 − p.
+        tail = probabilities.flip(-1).cumsum(dim=-1).flip(-1)
+        kept = tail > 1 - sampling.top_p
+        kept[:, 0] = True
+        probabilities = probabilities * kept
+        probabilities = probabilities / probabilities.sum(dim=-1, keepdim=True)
+    return ids, probabilities

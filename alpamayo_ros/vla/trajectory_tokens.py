@@ -39,14 +39,12 @@ class FutureTokens:
 
     def encode(self, history_xyz: Tensor, history_rot: Tensor, future_xyz: Tensor, future_rot: Tensor) -> Tensor:
         """Bins (B, 128) of a future (B, 64, 3), (B, 64, 3, 3) that follows a history (B, 16, 3), (B, 16, 3, 3)."""
-        space = self.action_space.to(history_xyz.device)
-        return self.encode_actions(space.trajectory_to_action(history_xyz, history_rot, future_xyz, future_rot))
+        action = self.action_space.trajectory_to_action(history_xyz, history_rot, future_xyz, future_rot)
+        return self.encode_actions(action)
 
     def decode(self, history_xyz: Tensor, history_rot: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Positions (B, 64, 3) and rotations (B, 64, 3, 3) of the bins (B, 128)."""
-        space = self.action_space.to(history_xyz.device)
-        action = self.decode_actions(tokens).to(history_xyz.device)
-        return space.action_to_trajectory(action, history_xyz, history_rot)
+        return self.action_space.action_to_trajectory(self.decode_actions(tokens), history_xyz, history_rot)
 
     def _range(self, like: Tensor) -> tuple[Tensor, Tensor]:
         low = torch.tensor(self.config.dims_min, dtype=like.dtype, device=like.device)
