@@ -179,7 +179,7 @@ DAMAGE = {
         lambda folder: (folder / "model.safetensors.index.json").write_text('{"weight_map": []}'),
         "must name files of this folder",
     ),
-    "unknown dtype": (lambda folder: edit_config(folder, model_dtype="load"), "must be among float32, bfloat16"),
+    "unknown dtype": (lambda folder: edit_config(folder, model_dtype="load"), "must be one of float32, bfloat16"),
     "no expert": (lambda folder: edit_config(folder, expert_cfg=None), "wrong kind"),
     "text for a number": (lambda folder: edit_config(folder, vocab_size="5334"), "sizes must be whole numbers"),
     "text for a flag": (lambda folder: edit_config(folder, include_camera_ids="no"), "must be true or false"),
