@@ -1,0 +1,1 @@
+"""The built-in world: roads, road users, scenarios, cameras, the expert driver, scoring."""
