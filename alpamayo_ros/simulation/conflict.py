@@ -93,16 +93,19 @@ def crosses_route(other: Neighbour) -> bool:
 
 
 def yield_constraints(
-    me: Surroundings, world: World, corridor: Corridor, memory: Memory, desired: float
+    me: Surroundings, world: World, corridor: Corridor, memory: Memory, desired: float, line: float = math.inf
 ) -> list[Constraint]:
-    """Give way to those who will be in the corridor first, or whom the rule protects."""
+    """Give way to those who will be in the corridor first, or whom the rule protects.
+
+    What happens beyond `line`, where the car has to stop in any case, is not the reason for stopping.
+    """
     found = []
     for other in me.neighbours:
         if not crosses_route(other) or other.front < me.rear - 25.0:
             memory.yielding.pop(other.actor.id, None)
             continue
         conflict = find_conflict(other, world, corridor)
-        if conflict is None or conflict.stop < me.front or conflict.start - me.front > 90.0:
+        if conflict is None or conflict.stop < me.front or conflict.start > min(line, me.front + 90.0):
             memory.yielding.pop(other.actor.id, None)
             continue
         already = other.actor.id in memory.yielding

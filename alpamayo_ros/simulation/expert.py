@@ -65,8 +65,9 @@ class Expert:
             if old is not None and old.acceleration < -1.0:
                 limits.append(old)
         limits += road_event_constraints(me, world, self.memory)
-        limits += stop_constraints(me, world, self.memory)
-        limits += yield_constraints(me, world, corridor, self.memory, desired)
+        stops, line = stop_constraints(me, world, self.memory)
+        limits += stops
+        limits += yield_constraints(me, world, corridor, self.memory, desired, line)
         limits += self._standstill_goal(me, world)
         free = IDM.free(me.speed, desired)
         tightest = min(limits, key=lambda limit: limit.acceleration, default=None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -111,9 +112,13 @@ def road_event_constraints(me: Surroundings, world: World, memory: Memory) -> li
     return found
 
 
-def stop_constraints(me: Surroundings, world: World, memory: Memory) -> list[Constraint]:
-    """Red and yellow lights, stop signs, a school bus. A yield line alone stops nobody."""
+def stop_constraints(me: Surroundings, world: World, memory: Memory) -> tuple[list[Constraint], float]:
+    """Red and yellow lights, stop signs, a school bus; and the arc length of the first line that stops the car anyway.
+
+    A yield line alone stops nobody.
+    """
     found = []
+    line = math.inf
     for rule in world.scenario.route.stops:
         gap = rule.s - me.front
         if gap < -1.0 or gap > 100.0 or rule.id in memory.passed or rule.id in world.removed:
@@ -121,13 +126,14 @@ def stop_constraints(me: Surroundings, world: World, memory: Memory) -> list[Con
         if not _must_stop(rule, me, gap, world, memory):
             memory.braking_for.discard(rule.id)
             continue
+        line = min(line, rule.s)
         room = gap - STANDOFF
         needed = me.speed * me.speed / (2.0 * max(room, 0.3))
         if needed > BEGIN_BRAKING or rule.id in memory.braking_for or room < 3.0:
             memory.braking_for.add(rule.id)
             wish = stopping(me.speed, room) if room > 0.3 else -1.5
             found.append(Constraint(Lon.STOP_FOR_STATIC_CONSTRAINTS, rule.id, min(wish, 0.15 * room)))
-    return found
+    return found, line
 
 
 def _must_stop(rule: StopRule, me: Surroundings, gap: float, world: World, memory: Memory) -> bool:
