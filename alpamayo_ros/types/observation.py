@@ -98,9 +98,9 @@ def _check_history(history: EgoHistory) -> None:
     gram = history.rotations @ history.rotations.transpose(0, 2, 1)
     off = np.flatnonzero(np.abs(gram - np.eye(3)).max(axis=(1, 2)) > 1e-3)
     if off.size:
-        raise ObservationError(f"ego history: rotation {off[0]} is not orthonormal; normalise the quaternion it is from")
+        raise ObservationError(
+            f"ego history: rotation {off[0]} is not orthonormal; normalise the quaternion it is from"
+        )
     at_origin = np.abs(history.positions[-1]).max() < 1e-3 and np.abs(history.rotations[-1] - np.eye(3)).max() < 1e-3
     if not at_origin:
-        raise ObservationError(
-            "ego history: the last pose is not the origin; express all poses in the ego frame at t0"
-        )
+        raise ObservationError("ego history: the last pose is not the origin; express all poses in the ego frame at t0")

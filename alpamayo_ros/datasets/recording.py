@@ -1,0 +1,114 @@
+"""A drive as plain files: one folder of pictures for each camera role, and the ego poses as CSV.
+
+images/front_wide_120/1700000000000000000.jpg     the file's name is its stamp in nanoseconds
+ego.csv                                           stamp_ns,x,y,z,qx,qy,qz,qw in any fixed frame, 10 Hz or more
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from alpamayo_ros.timeline import EgoTrack, Refusal, choose_frames, newest_t0
+from alpamayo_ros.types import CameraFrames, CameraRole, Observation
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+EGO_COLUMNS = ("stamp_ns", "x", "y", "z", "qx", "qy", "qz", "qw")
+
+
+class RecordingError(ValueError):
+    """Files that are no recording: the message names the file and the remedy."""
+
+
+@dataclass(frozen=True, eq=False)
+class Recording:
+    """pictures: by role, ascending in time. stamps_ns: by role, (N,) int64."""
+
+    pictures: dict[CameraRole, list[Path]]
+    stamps_ns: dict[CameraRole, np.ndarray]
+    ego: EgoTrack
+
+    @classmethod
+    def open(cls, images: Path, ego_csv: Path) -> Recording:
+        """Find the pictures and read the poses; no picture is read yet."""
+        if not images.is_dir():
+            raise RecordingError(f"{images} is no folder; give a folder that holds one folder for each camera role")
+        pictures, stamps = {}, {}
+        for folder in sorted(path for path in images.iterdir() if path.is_dir()):
+            try:
+                role = CameraRole.from_label(folder.name)
+            except ValueError as error:
+                raise RecordingError(f"{folder}: {error}") from None
+            dated = sorted((_stamp(path), path) for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
+            if not dated:
+                raise RecordingError(f"{folder} holds no picture ({', '.join(PICTURE_SUFFIXES)})")
+            stamps[role] = np.array([stamp for stamp, _ in dated], dtype=np.int64)
+            pictures[role] = [path for _, path in dated]
+        if not pictures:
+            raise RecordingError(f"{images} holds no camera folder; name them by role, for example front_wide_120")
+        return cls(pictures, stamps, _read_ego(ego_csv))
+
+    @property
+    def newest_t0_ns(self) -> int:
+        return newest_t0([int(self.ego.stamps_ns[-1]), *(int(stamps[-1]) for stamps in self.stamps_ns.values())])
+
+    def observation_at(
+        self, t0_ns: int, *, frames: int, history_steps: int, slop_ns: int, navigation: str | None = None
+    ) -> Observation:
+        """The observation at t0. Raises Refusal, RecordingError or ObservationError."""
+        cameras = []
+        for role in sorted(self.pictures):
+            chosen = choose_frames(f"camera {role.label}", self.stamps_ns[role], t0_ns, frames, slop_ns)
+            paths = [self.pictures[role][i] for i in chosen]
+            cameras.append(CameraFrames(role, _read_pictures(paths), self.stamps_ns[role][chosen]))
+        return Observation(t0_ns, tuple(cameras), self.ego.history_at(t0_ns, history_steps), navigation)
+
+
+def _stamp(path: Path) -> int:
+    if not path.stem.isdigit():
+        raise RecordingError(
+            f"{path}: the name of a picture must be its stamp in nanoseconds, as in 1700000000000000000.jpg"
+        )
+    return int(path.stem)
+
+
+def _read_pictures(paths: list[Path]) -> np.ndarray:
+    pictures = []
+    for path in paths:
+        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if bgr is None:
+            raise RecordingError(f"{path} is no readable picture; it is damaged or truncated")
+        pictures.append(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
+    sizes = {picture.shape for picture in pictures}
+    if len(sizes) > 1:
+        raise RecordingError(f"{paths[0].parent}: pictures of one camera differ in size: {sorted(sizes)}")
+    return np.stack(pictures)
+
+
+def _read_ego(path: Path) -> EgoTrack:
+    if not path.is_file():
+        raise RecordingError(f"{path} is missing; give the ego poses as CSV with columns {','.join(EGO_COLUMNS)}")
+    with path.open(newline="") as file:
+        reader = csv.DictReader(file)
+        missing = [name for name in EGO_COLUMNS if name not in (reader.fieldnames or [])]
+        if missing:
+            raise RecordingError(
+                f"{path} lacks the columns {', '.join(missing)}; its header must name {','.join(EGO_COLUMNS)}"
+            )
+        rows = list(reader)
+    stamps, values = [], []
+    for line, row in enumerate(rows, start=2):
+        try:
+            stamps.append(int(row["stamp_ns"]))
+            values.append([float(row[name]) for name in EGO_COLUMNS[1:]])
+        except (TypeError, ValueError):
+            raise RecordingError(f"{path}, line {line}: {dict(row)} is not one number for each column") from None
+    array = np.array(values, dtype=np.float64).reshape(-1, 7)
+    try:
+        return EgoTrack(np.array(stamps, dtype=np.int64), array[:, :3], array[:, 3:])
+    except Refusal as refusal:
+        raise RecordingError(f"{path}: {refusal}") from None

@@ -1,0 +1,237 @@
+"""The public door: an Observation goes in, a Plan comes out."""
+
+from __future__ import annotations
+
+import sysconfig
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from alpamayo_ros.types import CameraRole, Observation, ObservationError, Plan, PlanSample, Trajectory
+from alpamayo_ros.vla.checkpoint import fetch_from_hub, fingerprint, load_model
+from alpamayo_ros.vla.errors import CheckpointError, ModelInputError
+from alpamayo_ros.vla.images import preprocess
+from alpamayo_ros.vla.model import AlpamayoModel, Guidance, Samples
+from alpamayo_ros.vla.prompt import PromptBatch, batch_prompts, driving_prompt, question_prompt
+from alpamayo_ros.vla.sampling import RowStreams, Sampling, next_tokens
+from alpamayo_ros.vla.tokenizer import section
+
+INPUT_ERRORS = (ObservationError, CheckpointError, ModelInputError)
+"""What `DrivingPolicy` raises when its user is to act; each message says how."""
+
+MAX_REASONING_TOKENS = 256
+"""The released inference script's limit."""
+
+
+class DrivingPolicy:
+    """A loaded model and how to ask it. Same observation, same seed, same machine: same plan, to the bit."""
+
+    def __init__(self, model: AlpamayoModel, name: str, revision: str) -> None:
+        self.model = model
+        self.name = name
+        self.revision = revision
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | Path,
+        *,
+        language_model: str | Path | None = None,
+        device: str | None = None,
+        dtype: str | None = None,
+    ) -> DrivingPolicy:
+        """Load a local folder, a model that ships with this package, or a hub id.
+
+        language_model: folder of the language model, where a released checkpoint does not have it beside it.
+        device: "cpu", "cuda", …; by default the GPU when there is one. dtype: "float32" or "bfloat16"; by default that
+            of the weights. Raises CheckpointError.
+        """
+        if dtype not in (None, "float32", "bfloat16"):
+            raise CheckpointError(f"dtype is {dtype!r}; it must be 'float32' or 'bfloat16'")
+        folder = find_model(str(model))
+        loaded = load_model(
+            folder,
+            language_model=Path(language_model) if language_model else None,
+            device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
+            dtype=getattr(torch, dtype) if dtype else None,
+        )
+        return cls(loaded, str(model), fingerprint(folder))
+
+    def plan(
+        self,
+        observation: Observation,
+        *,
+        num_samples: int = 1,
+        seed: int = 0,
+        temperature: float = 0.6,
+        top_p: float | None = 0.98,
+        top_k: int | None = None,
+        max_reasoning_tokens: int = MAX_REASONING_TOKENS,
+        flow_steps: int | None = None,
+        noise_temperature: float = 1.0,
+        navigation_guidance: float | None = None,
+        autoregressive: bool = False,
+    ) -> Plan:
+        """Reason about the observation and plan 6.4 s of motion, `num_samples` times.
+
+        temperature, top_p, top_k: of the reasoning; temperature 0 is greedy. flow_steps: Euler steps of the flow (by
+        default the model's own). noise_temperature: scale of its initial noise. navigation_guidance: weight w of
+        v = (1 − w) v_without + w v_with navigation text. autoregressive: decode the trajectory as 128 tokens instead.
+
+        The selected sample is the medoid: of those whose reasoning is complete (of all, where none is) the one with the
+        smallest summed distance to the others, a distance being the mean over the waypoints in x and y.
+        Raises ObservationError or ModelInputError.
+        """
+        _check_positive("num_samples", num_samples)
+        _check_positive("max_reasoning_tokens", max_reasoning_tokens)
+        if flow_steps is not None:
+            _check_positive("flow_steps", flow_steps)
+        if seed < 0:
+            raise ModelInputError(f"seed is {seed}; it must be 0 or more")
+        if navigation_guidance is not None and observation.navigation is None:
+            raise ModelInputError("navigation_guidance was given without navigation text in the observation")
+        sampling = Sampling(temperature, top_p, top_k)
+        self._check_fits(observation)
+
+        pixel_values, grid_thw = self._pictures(observation)
+        history_xyz, history_rot = (
+            torch.from_numpy(np.asarray(part, dtype=np.float32))[None]
+            for part in (observation.ego_history.positions, observation.ego_history.rotations)
+        )
+        history_bins = self.model.history_tokens.encode(history_xyz, history_rot)[0]
+
+        def prompt(navigation: str | None) -> PromptBatch:
+            ids = driving_prompt(
+                self.model.tokenizer, self.model.config, grid_thw, list(observation.roles), history_bins, navigation
+            )
+            return batch_prompts([ids], [grid_thw], self.model.config, self.model.tokenizer.pad)
+
+        samples = self.model.sample(
+            prompt(observation.navigation),
+            pixel_values,
+            grid_thw,
+            history_xyz,
+            history_rot,
+            num_samples=num_samples,
+            seed=seed,
+            sampling=sampling,
+            max_new_tokens=max_reasoning_tokens,
+            num_flow_steps=flow_steps or self.model.config.num_inference_steps,
+            noise_temperature=noise_temperature,
+            guidance=None if navigation_guidance is None else Guidance(prompt(None), navigation_guidance),
+            autoregressive=autoregressive,
+        )
+        plan_samples = self._plan_samples(samples)
+        return Plan(
+            t0_ns=observation.t0_ns,
+            samples=plan_samples,
+            selected=medoid(plan_samples),
+            selection="medoid",
+            seed=seed,
+            model=self.name,
+            revision=self.revision,
+            latencies_ms=samples.stage_ms,
+        )
+
+    @torch.inference_mode()
+    def answer(self, observation: Observation, question: str, *, seed: int = 0, temperature: float = 0.6) -> str:
+        """Answer a question about the pictures, in text (1.5 only). Raises ObservationError or ModelInputError."""
+        self._check_fits(observation)
+        if not question.strip():
+            raise ModelInputError("the question is empty")
+        pixel_values, grid_thw = self._pictures(observation)
+        model, streams, sampling = self.model, RowStreams(seed, 1), Sampling(temperature)
+        ids = question_prompt(model.tokenizer, model.config, grid_thw, list(observation.roles), question)
+        prompt = batch_prompts([ids], [grid_thw], model.config, model.tokenizer.pad)
+        context = model.read(prompt, model.vlm.encode_images(pixel_values.to(model.device), grid_thw))
+        tokens = model.answer(context, lambda logits: next_tokens(logits, sampling, streams), MAX_REASONING_TOKENS)
+        return model.tokenizer.decode(tokens[0].tolist(), skip_special=True).strip()
+
+    def _check_fits(self, observation: Observation) -> None:
+        config = self.model.config
+        expected = tuple(CameraRole(role) for role in config.camera_roles)
+        unknown = [role for role in observation.roles if role not in expected]
+        missing = [role for role in expected if role not in observation.roles]
+        if unknown or (missing and not config.any_camera_subset):
+            need = "any of" if config.any_camera_subset else "exactly"
+            raise ObservationError(
+                f"cameras are {_labels(observation.roles)}; {self.name} takes {need} {_labels(expected)}"
+            )
+        for camera in observation.cameras:
+            if len(camera.images) != config.frames_per_camera:
+                raise ObservationError(
+                    f"camera {camera.role.label} has {len(camera.images)} frames; {self.name} takes "
+                    f"{config.frames_per_camera}, 0.1 s apart, the last at t0"
+                )
+        poses = len(observation.ego_history.positions)
+        if poses != config.history_steps:
+            raise ObservationError(
+                f"ego history has {poses} poses; {self.name} takes {config.history_steps}, 0.1 s apart, the last at t0"
+            )
+        if observation.navigation is not None and not observation.navigation.strip():
+            raise ObservationError("navigation text is empty; use None where there is no instruction")
+
+    def _pictures(self, observation: Observation) -> tuple[torch.Tensor, torch.Tensor]:
+        return preprocess([image for camera in observation.cameras for image in camera.images], self.model.config)
+
+    def _plan_samples(self, samples: Samples) -> tuple[PlanSample, ...]:
+        space = self.model.action_space
+        states = space.rollout(samples.action, samples.initial_speed)
+        times = space.config.dt * np.arange(1, space.config.n_waypoints + 1)
+        columns = (samples.xyz, samples.rot, states.speed[:, 1:], states.accel, states.curvature)
+        arrays = [column.float().cpu().numpy() for column in columns]
+        return tuple(
+            PlanSample(
+                Trajectory(times, *(array[row] for array in arrays)),
+                self._reasoning_text(samples.reasoning.tokens[row]),
+                bool(samples.reasoning.complete[row]),
+            )
+            for row in range(len(samples.xyz))
+        )
+
+    def _reasoning_text(self, tokens: torch.Tensor) -> str:
+        said = self.model.tokenizer.decode(tokens.tolist(), skip_special=False)
+        said = said.partition("<|traj_future_start|>")[0].replace("<|endoftext|>", "").replace("<|im_end|>", "")
+        # Reasoning that the model did not close itself is shown as far as it went.
+        return section(said + "<|cot_end|>", "cot")
+
+
+def medoid(samples: tuple[PlanSample, ...]) -> int:
+    """Index of the sample with the smallest summed distance to the others; complete ones come before incomplete."""
+    candidates = [i for i, sample in enumerate(samples) if sample.complete] or list(range(len(samples)))
+    paths = np.stack([samples[i].trajectory.positions[:, :2] for i in candidates])
+    distance = np.linalg.norm(paths[:, None] - paths[None], axis=-1).mean(axis=-1).sum(axis=1)
+    return candidates[int(distance.argmin())]
+
+
+def find_model(name: str) -> Path:
+    """The folder of a model: a local one, a shipped one, or the hub's copy. Raises CheckpointError."""
+    if Path(name).is_dir():
+        return Path(name)
+    shipped = {path.name: path for folder in _model_folders() for path in sorted(folder.iterdir()) if path.is_dir()}
+    if name in shipped:
+        return shipped[name]
+    looks_like_hub_id = name.count("/") == 1 and not name.startswith((".", "/", "~"))
+    if looks_like_hub_id:
+        return fetch_from_hub(name)
+    known = ", ".join(shipped) or "none"
+    raise CheckpointError(
+        f"unknown model {name!r}: it is no local folder, no shipped model ({known}) and no hub id such as "
+        "nvidia/Alpamayo-R1-10B"
+    )
+
+
+def _model_folders() -> list[Path]:
+    """`models/` of the source tree, or where an installation put it."""
+    places = (Path(__file__).parents[1] / "models", Path(sysconfig.get_path("data")) / "share/alpamayo_ros/models")
+    return [place for place in places if place.is_dir()]
+
+
+def _check_positive(name: str, value: int) -> None:
+    if value < 1:
+        raise ModelInputError(f"{name} is {value}; it must be 1 or more")
+
+
+def _labels(roles: tuple[CameraRole, ...]) -> str:
+    return "[" + ", ".join(role.label for role in roles) + "]"

@@ -1,0 +1,229 @@
+"""Model folders: config.json, tokenizer.json or the language model's folder, and weights in safetensors.
+
+Only safetensors is read, never pickle. Names and shapes of all tensors are compared before any weight is read; then
+each goes straight to its device and dtype, one at a time, so that memory holds one copy of the model and one tensor.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from alpamayo_ros.vla.config import ModelConfig, config_from_json, config_to_json
+from alpamayo_ros.vla.errors import CheckpointError
+from alpamayo_ros.vla.model import AlpamayoModel
+from alpamayo_ros.vla.tokenizer import AlpamayoTokenizer
+
+WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+MAX_SHARD_BYTES = 5_000_000_000
+_NAMES_SHOWN = 4
+_MIB = 1 << 20
+
+
+def load_model(
+    folder: Path,
+    *,
+    language_model: Path | None = None,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype | None = None,
+) -> AlpamayoModel:
+    """Load a released checkpoint or one that `save_model` wrote.
+
+    language_model: folder of the language model that a released config names; by default the folder beside `folder`,
+        or the hub's copy of that name. dtype: of the weights; by default the one that the config names.
+    Raises CheckpointError.
+    """
+    config, tokenizer = load_config(folder, language_model)
+    target = torch.device(device)
+    if target.type == "cuda" and not torch.cuda.is_available():
+        raise CheckpointError("device 'cuda' was asked for, but torch sees no GPU; use device 'cpu' or fix the driver")
+    with torch.device("meta"):
+        model = AlpamayoModel(config, tokenizer)
+    _fill(model, _tensor_files(folder), target, dtype or getattr(torch, config.model_dtype))
+    model.to(target).eval().requires_grad_(False)
+    model.action_space.cpu()  # see AlpamayoModel.sample
+    return model
+
+
+def load_config(folder: Path, language_model: Path | None = None) -> tuple[ModelConfig, AlpamayoTokenizer]:
+    """The numbers and the vocabulary of a model folder; arguments and errors as in `load_model`."""
+    document = _read_json(folder / "config.json")
+    if "vlm_config" in document:
+        config = config_from_json(document, document["vlm_config"])
+        tokenizer = AlpamayoTokenizer.from_file(folder / "tokenizer.json", config.model_type)
+    else:
+        base = language_model or _find_language_model(folder, document)
+        config = config_from_json(document, _read_json(base / "config.json"))
+        tokenizer = AlpamayoTokenizer.from_language_model(base, config.model_type, config.traj_vocab_size)
+    if len(tokenizer) > config.vocab_size:
+        raise CheckpointError(
+            f"the vocabulary has {len(tokenizer)} tokens, but config.json says vocab_size {config.vocab_size}; "
+            "the tokenizer and the weights are not of one model"
+        )
+    expected = document.get("traj_token_start_idx", tokenizer.future_bin_0)
+    if tokenizer.future_bin_0 != expected:
+        raise CheckpointError(
+            f"<i0> has id {tokenizer.future_bin_0} in the vocabulary, but traj_token_start_idx is {expected}; "
+            "the language model's folder is not the one this model was made from"
+        )
+    return config, tokenizer
+
+
+def save_model(model: AlpamayoModel, folder: Path, max_shard_bytes: int = MAX_SHARD_BYTES) -> None:
+    """Write config.json (our form), tokenizer.json and safetensors, in shards with an index when they are large."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(config_to_json(model.config), indent=2) + "\n")
+    model.tokenizer.save(folder / "tokenizer.json")
+    shards: list[dict[str, torch.Tensor]] = [{}]
+    size = total = 0
+    for name, tensor in model.state_dict().items():
+        if size and size + tensor.nbytes > max_shard_bytes:
+            shards.append({})
+            size = 0
+        shards[-1][name] = tensor.contiguous()
+        size += tensor.nbytes
+        total += tensor.nbytes
+    if len(shards) == 1:
+        save_file(shards[0], folder / WEIGHTS)
+        return
+    weight_map: dict[str, str] = {}
+    for number, shard in enumerate(shards, start=1):
+        file = f"model-{number:05d}-of-{len(shards):05d}.safetensors"
+        save_file(shard, folder / file)
+        weight_map |= dict.fromkeys(shard, file)
+    index = {"metadata": {"total_size": total}, "weight_map": weight_map}
+    (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n")
+
+
+def fetch_from_hub(repository: str, *, weights: bool = True) -> Path:
+    """The local copy of a hub repository, downloaded when it is not there yet. Needs `huggingface_hub`."""
+    try:
+        from huggingface_hub import snapshot_download
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+    except ImportError:
+        raise CheckpointError(
+            f"{repository!r} is no local folder, and huggingface_hub is not installed to fetch it; "
+            "pip install 'alpamayo_ros[hub]', or give a local folder"
+        ) from None
+    patterns = ["*.json", "*.txt", "*.safetensors"] if weights else ["*.json", "*.txt"]
+    try:
+        return Path(snapshot_download(repository, allow_patterns=patterns))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise CheckpointError(f"cannot fetch {repository!r} from the hub: {reason}; give a local folder") from None
+
+
+def fingerprint(folder: Path) -> str:
+    """Names the weights in a folder: the commit of a hub's copy, else a hash of config.json and of each weight file's
+    size, first and last MiB (reading 22 GB through would take longer than a plan is worth)."""
+    if folder.parent.name == "snapshots":
+        return folder.name
+    digest = hashlib.sha256((folder / "config.json").read_bytes())
+    for path in sorted(folder.glob("*.safetensors")):
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            digest.update(f"{path.name} {size}".encode() + file.read(_MIB))
+            file.seek(max(0, size - _MIB))
+            digest.update(file.read(_MIB))
+    return digest.hexdigest()[:12]
+
+
+def _find_language_model(folder: Path, document: dict[str, Any]) -> Path:
+    name = document.get("vlm_name_or_path")
+    if not name:
+        raise CheckpointError(f"{folder}/config.json names no vlm_name_or_path; give the language model's folder")
+    for candidate in (folder.parent / name, folder.parent / Path(name).name):
+        if (candidate / "config.json").is_file():
+            return candidate
+    if "/" not in name:
+        raise CheckpointError(
+            f"{folder}/config.json names the language model {name!r}, and there is no folder {folder.parent / name}; "
+            "put it there or give its place as language_model"
+        )
+    return fetch_from_hub(name, weights=False)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise CheckpointError(f"{path} is missing; a model folder holds config.json and weights in safetensors")
+    try:
+        document = json.loads(path.read_text())
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not valid JSON ({error}); fetch it again") from None
+    if not isinstance(document, dict):
+        raise CheckpointError(f"{path} holds a {type(document).__name__}; expected an object")
+    return document
+
+
+def _tensor_files(folder: Path) -> dict[str, Path]:
+    """The file of each tensor."""
+    if (folder / INDEX).is_file():
+        weight_map = _read_json(folder / INDEX).get("weight_map", {})
+        missing = sorted({file for file in weight_map.values() if not (folder / file).is_file()})
+        if missing:
+            raise CheckpointError(f"{folder} lacks {_listed(missing)}, named by {INDEX}; finish the download")
+        return {name: folder / file for name, file in weight_map.items()}
+    if not (folder / WEIGHTS).is_file():
+        others = sorted(path.name for pattern in ("*.bin", "*.pt", "*.pth") for path in folder.glob(pattern))
+        hint = f" ({_listed(others)}: pickle is never loaded; convert it)" if others else ""
+        raise CheckpointError(f"{folder} has neither {WEIGHTS} nor {INDEX}{hint}")
+    with _open(folder / WEIGHTS) as file:
+        return dict.fromkeys(file.keys(), folder / WEIGHTS)
+
+
+def _fill(model: AlpamayoModel, files: dict[str, Path], device: torch.device, dtype: torch.dtype) -> None:
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    # R1 stores the constants of its action space and Fourier features, 1.5 does not; either layout loads.
+    constants = {name for name, _ in model.named_buffers()}
+    missing = sorted(set(expected) - set(files) - constants)
+    unexpected = sorted(set(files) - set(expected) - constants)
+    if missing or unexpected:
+        parts = [
+            f"{len(names)} {what} ({_listed(names)})"
+            for what, names in (("missing", missing), ("unexpected", unexpected))
+            if names
+        ]
+        raise CheckpointError(
+            f"the weights do not fit config.json: {' and '.join(parts)}; is this the folder of another model?"
+        )
+    buffers = dict(model.named_buffers())
+    for path in sorted(set(files.values())):
+        with _open(path) as file:
+            for name in (name for name, place in files.items() if place == path):
+                tensor = _read_tensor(file, path, name)
+                shape = expected.get(name, tuple(buffers[name].shape) if name in buffers else None)
+                if tuple(tensor.shape) != shape:
+                    raise CheckpointError(f"{path.name}: {name} has shape {tuple(tensor.shape)}, the model {shape}")
+                if name in buffers:
+                    # Constants stay float32, with the values they have in the released dtype.
+                    buffers[name].copy_(tensor.to(getattr(torch, model.config.model_dtype)))
+                    continue
+                owner, _, leaf = name.rpartition(".")
+                moved = tensor.to(device=device, dtype=dtype, copy=True)
+                setattr(model.get_submodule(owner), leaf, torch.nn.Parameter(moved, requires_grad=False))
+
+
+def _open(path: Path) -> Any:
+    try:
+        return safe_open(path, framework="pt")
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(f"{path} is damaged or truncated ({error}); fetch it again") from None
+
+
+def _read_tensor(file: Any, path: Path, name: str) -> torch.Tensor:
+    try:
+        return file.get_tensor(name)
+    except SafetensorError as error:
+        raise CheckpointError(f"{path}: cannot read {name} ({error}); fetch it again") from None
+
+
+def _listed(names: list[str]) -> str:
+    shown = ", ".join(names[:_NAMES_SHOWN])
+    return shown if len(names) <= _NAMES_SHOWN else f"{shown}, … {len(names) - _NAMES_SHOWN} more"

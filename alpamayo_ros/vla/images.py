@@ -1,0 +1,73 @@
+"""Camera pictures to the rows that the vision tower reads, equal to the original's on uint8.
+
+A picture is resized to multiples of 32 pixels within the model's pixel budget, scaled to [−1, 1], shown twice in time
+(one temporal patch), and cut into 16 × 16 patches. Patches that the tower later merges 2 × 2 stand together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from alpamayo_ros.vla.config import ModelConfig, VisionConfig
+from alpamayo_ros.vla.errors import ModelInputError
+
+MAX_ASPECT_RATIO = 200
+"""Above this ratio of sides Qwen's preprocessing refuses a picture."""
+
+
+def smart_resize(height: int, width: int, factor: int, min_pixels: int, max_pixels: int) -> tuple[int, int]:
+    """Target (height, width): multiples of `factor`, area within the budget, aspect nearly kept (Qwen2-VL's rule)."""
+    if max(height, width) > MAX_ASPECT_RATIO * min(height, width):
+        raise ModelInputError(f"picture of {width}×{height}: its sides differ by more than {MAX_ASPECT_RATIO} times")
+    new_height, new_width = round(height / factor) * factor, round(width / factor) * factor
+    if new_height * new_width > max_pixels:
+        beta = math.sqrt(height * width / max_pixels)
+        new_height = max(factor, math.floor(height / beta / factor) * factor)
+        new_width = max(factor, math.floor(width / beta / factor) * factor)
+    elif new_height * new_width < min_pixels:
+        beta = math.sqrt(min_pixels / (height * width))
+        new_height = math.ceil(height * beta / factor) * factor
+        new_width = math.ceil(width * beta / factor) * factor
+    return new_height, new_width
+
+
+def preprocess(images: Sequence[np.ndarray], config: ModelConfig) -> tuple[Tensor, Tensor]:
+    """Patch rows and grids of RGB pictures, each (H, W, 3) uint8.
+
+    Returns pixel_values (Σ t h w, 3 · 2 · 16 · 16) float32 and grid_thw (images, 3) in patches.
+    """
+    rows, grids = zip(*(_patches(resize(image, config), config.vision) for image in images), strict=True)
+    return torch.cat(rows), torch.tensor(grids)
+
+
+def resize(image: np.ndarray, config: ModelConfig) -> Tensor:
+    """The picture (H, W, 3) uint8 at the model's size: (3, h, w) uint8."""
+    if image.ndim != 3 or image.shape[-1] != 3 or image.dtype != np.uint8:
+        raise ModelInputError(f"picture is {image.dtype} {image.shape}; expected uint8 (height, width, 3), RGB")
+    pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)
+    height, width = image.shape[:2]
+    factor = config.vision.patch_size * config.vision.spatial_merge_size
+    size = smart_resize(height, width, factor, config.min_pixels, config.max_pixels)
+    if size == (height, width):
+        return pixels
+    # On uint8 the two passes round to uint8 in between, as the original's do. A float path differs by up to 7 levels.
+    return F.interpolate(pixels[None], size=size, mode="bicubic", antialias=True, align_corners=False)[0]
+
+
+def _patches(pixels: Tensor, vision: VisionConfig) -> tuple[Tensor, tuple[int, int, int]]:
+    """Rows (h w, 3 · 2 · 16 · 16) of one picture (3, H, W) uint8, ordered (h / 2, w / 2, 2, 2), and its (1, h, w)."""
+    channels, height, width = pixels.shape
+    patch, merge = vision.patch_size, vision.spatial_merge_size
+    h, w = height // patch, width // patch
+    scaled = (pixels.float() - 127.5) / 127.5
+    blocks = scaled.reshape(channels, h // merge, merge, patch, w // merge, merge, patch)
+    blocks = blocks.permute(1, 4, 2, 5, 0, 3, 6).reshape(h * w, channels, 1, patch, patch)
+    # A still picture fills all frames of its temporal patch.
+    rows = blocks.expand(-1, -1, vision.temporal_patch_size, -1, -1).reshape(h * w, -1)
+    return rows, (1, h, w)

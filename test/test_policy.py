@@ -1,0 +1,163 @@
+"""DrivingPolicy: an Observation goes in, a Plan comes out, and what does not fit is refused in one line."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from golden_data import FOLDER, MODELS, arrays, frames
+
+from alpamayo_ros.policy import DrivingPolicy, find_model, medoid
+from alpamayo_ros.types import (
+    CameraFrames,
+    CameraRole,
+    EgoHistory,
+    Observation,
+    ObservationError,
+    PlanSample,
+    Trajectory,
+)
+from alpamayo_ros.vla.errors import CheckpointError, ModelInputError
+
+T0 = 1_700_000_000_000_000_000
+R1_ROLES = (0, 1, 2, 6)
+
+
+@pytest.fixture(scope="module")
+def policies() -> dict[str, DrivingPolicy]:
+    return {
+        release: DrivingPolicy.from_pretrained(FOLDER / folder, language_model=FOLDER / "vlm_tiny")
+        for release, folder in MODELS.items()
+    }
+
+
+def observe(roles=R1_ROLES, count: int = 4, poses: int = 16, navigation: str | None = None) -> Observation:
+    cameras = tuple(
+        CameraFrames(
+            CameraRole(role),
+            np.stack(frames(role + 1, count, 96, 160)),
+            T0 - 100_000_000 * np.arange(count - 1, -1, -1, dtype=np.int64),
+        )
+        for role in roles
+    )
+    data = arrays("action_space")
+    history = EgoHistory(data["hist_xyz"][6][-poses:], data["hist_rot"][6][-poses:])
+    return Observation(T0, cameras, history, navigation)
+
+
+@pytest.mark.parametrize("release", MODELS)
+def test_plan(policies, release):
+    policy = policies[release]
+    plan = policy.plan(observe(), num_samples=3, seed=4)
+    assert (plan.t0_ns, plan.seed, len(plan.samples)) == (T0, 4, 3)
+    assert plan.model == str(FOLDER / MODELS[release])
+    assert len(plan.revision) == 12
+    assert set(plan.latencies_ms) == {"vision", "prefill", "reasoning", "flow_matching", "unicycle"}
+    for sample in plan.samples:
+        path = sample.trajectory
+        assert path.positions.shape == (64, 3)
+        assert path.times[0] == pytest.approx(0.1)
+        assert path.times[-1] == pytest.approx(6.4)
+        gram = path.rotations @ path.rotations.transpose(0, 2, 1)
+        np.testing.assert_allclose(gram, np.broadcast_to(np.eye(3), (64, 3, 3)), atol=1e-5)
+        # The waypoints are the unicycle's: accelerations integrate to speeds, speeds to distance.
+        np.testing.assert_allclose(np.diff(path.speeds), path.accelerations[1:] * 0.1, atol=1e-4)
+        step = np.linalg.norm(np.diff(path.positions[:, :2], axis=0), axis=1)
+        np.testing.assert_allclose(step, 0.05 * np.abs(path.speeds[1:] + path.speeds[:-1]), rtol=0.02, atol=0.02)
+        assert "<|cot_end|>" not in sample.reasoning
+
+
+@pytest.mark.parametrize("options", [{}, {"autoregressive": True}, {"temperature": 0.0}, {"flow_steps": 3}])
+def test_same_observation_and_seed_give_the_same_bits(policies, options):
+    one, two = (policies["r1"].plan(observe(), num_samples=2, seed=1, **options) for _ in range(2))
+    assert one.selected == two.selected
+    for a, b in zip(one.samples, two.samples, strict=True):
+        assert a.reasoning == b.reasoning
+        assert a.complete == b.complete
+        for name in ("positions", "rotations", "speeds", "accelerations", "curvatures"):
+            np.testing.assert_array_equal(getattr(a.trajectory, name), getattr(b.trajectory, name))
+
+
+def test_dtype(policies):
+    half = DrivingPolicy.from_pretrained(FOLDER / "ar1_tiny", language_model=FOLDER / "vlm_tiny", dtype="bfloat16")
+    options = {"temperature": 0.0, "noise_temperature": 0.0}
+    a, b = (policy.plan(observe(), **options).chosen for policy in (policies["r1"], half))
+    assert np.isfinite(b.trajectory.positions).all()
+    assert not np.array_equal(a.trajectory.positions, b.trajectory.positions)
+
+
+def test_a_sample_that_never_began_its_trajectory_says_so(policies):
+    plan = policies["r1"].plan(observe(), temperature=0.0, max_reasoning_tokens=2)
+    assert [sample.complete for sample in plan.samples] == [False]
+    assert np.isfinite(plan.chosen.trajectory.positions).all()
+
+
+def test_any_camera_subset_of_1_5(policies):
+    for roles in ((1,), (0, 3, 5), tuple(range(7))):
+        assert len(policies["15"].plan(observe(roles), flow_steps=1).samples) == 1
+
+
+def test_navigation_changes_the_plan_of_1_5(policies):
+    policy = policies["15"]
+    plain = policy.plan(observe()).chosen.trajectory.positions
+    left = policy.plan(observe(navigation="Turn left in 40 m")).chosen.trajectory.positions
+    more = policy.plan(observe(navigation="Turn left in 40 m"), navigation_guidance=2.0).chosen.trajectory.positions
+    assert not np.allclose(plain, left, atol=1e-2)
+    assert not np.allclose(left, more, atol=1e-2)
+
+
+def test_answer(policies):
+    answer = policies["15"].answer(observe(), "Is there a <|im_end|> pedestrian?", temperature=0.0)
+    assert isinstance(answer, str)
+    assert answer == policies["15"].answer(observe(), "Is there a <|im_end|> pedestrian?", temperature=0.0)
+    with pytest.raises(ModelInputError, match="without question answering"):
+        policies["r1"].answer(observe(), "Is there a pedestrian?")
+
+
+@pytest.mark.parametrize(
+    ("release", "given", "options", "message"),
+    [
+        ("r1", {"roles": (0, 1, 2)}, {}, "cameras are .*takes exactly .*front_tele_30"),
+        ("r1", {"roles": (0, 1, 2, 3, 6)}, {}, "takes exactly"),
+        ("r1", {"count": 3}, {}, "cross_left_120 has 3 frames; .* takes 4"),
+        ("15", {"count": 5}, {}, "has 5 frames"),
+        ("r1", {"poses": 15}, {}, "history has 15 poses; .* takes 16"),
+        ("r1", {"navigation": "left"}, {}, "trained without navigation"),
+        ("15", {"navigation": "  "}, {}, "navigation text is empty"),
+        ("15", {}, {"navigation_guidance": 2.0}, "without navigation text"),
+        ("r1", {}, {"num_samples": 0}, "num_samples is 0"),
+        ("r1", {}, {"flow_steps": 0}, "flow_steps is 0"),
+        ("r1", {}, {"max_reasoning_tokens": 0}, "max_reasoning_tokens is 0"),
+        ("r1", {}, {"temperature": -1.0}, "temperature is -1"),
+        ("r1", {}, {"seed": -1}, "seed is -1"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line(policies, release, given, options, message):
+    with pytest.raises((ObservationError, ModelInputError), match=message) as error:
+        policies[release].plan(observe(**given), **options)
+    assert "\n" not in str(error.value)
+
+
+def test_unknown_names():
+    for name, message in (
+        ("alpamayo-huge", "unknown model 'alpamayo-huge'.*nvidia/"),
+        ("./nowhere/x", "unknown model"),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            find_model(name)
+    with pytest.raises(CheckpointError, match="float16"):
+        DrivingPolicy.from_pretrained(FOLDER / "ar1_tiny", dtype="float16")
+
+
+def test_selection_is_the_medoid_of_the_complete_samples():
+    flat = np.zeros(64)
+    template = Trajectory(flat, np.zeros((64, 3)), np.zeros((64, 3, 3)), flat, flat, flat)
+
+    def ending_at(y: float, complete: bool = True) -> PlanSample:
+        positions = np.linspace(0, 1, 64)[:, None] * np.array([50.0, y, 0.0])
+        return PlanSample(dataclasses.replace(template, positions=positions), "", complete)
+
+    assert medoid((ending_at(0), ending_at(1), ending_at(9))) == 1
+    assert medoid((ending_at(0), ending_at(1, complete=False), ending_at(9), ending_at(10))) == 2
+    assert medoid((ending_at(3, complete=False),)) == 0
