@@ -93,15 +93,22 @@ def crosses_route(other: Neighbour) -> bool:
 
 
 def yield_constraints(
-    me: Surroundings, world: World, corridor: Corridor, memory: Memory, desired: float, line: float = math.inf
+    me: Surroundings,
+    world: World,
+    corridor: Corridor,
+    memory: Memory,
+    desired: float,
+    line: float = math.inf,
+    settled: str | None = None,
 ) -> list[Constraint]:
     """Give way to those who will be in the corridor first, or whom the rule protects.
 
-    What happens beyond `line`, where the car has to stop in any case, is not the reason for stopping.
+    What happens beyond `line`, where the car has to stop in any case, is not the reason for stopping. `settled` is the
+    actor for whom a lateral manoeuvre already makes way.
     """
     found = []
     for other in me.neighbours:
-        if not crosses_route(other) or other.front < me.rear - 25.0:
+        if other.actor.id == settled or not crosses_route(other) or other.front < me.rear - 25.0:
             memory.yielding.pop(other.actor.id, None)
             continue
         conflict = find_conflict(other, world, corridor)

@@ -57,13 +57,13 @@ def plan_evasion(
         for o in me.neighbours
         if is_obstacle(o)
         and -1.0 < o.front - me.rear + (0.0 if o.speed_s < 0.5 else 4.0)
-        and o.rear - me.front < reach
+        and o.rear - me.front < 150.0
         and o.left > home - half - _reach_of(o, lane_half) - (0.1 if o.actor.id in around else 0.0)
         and o.right < home + half + _reach_of(o, lane_half) + (0.1 if o.actor.id in around else 0.0)
     ]
-    if not obstacles:
-        return None
     obstacles.sort(key=lambda o: o.rear)
+    if not obstacles or obstacles[0].rear - me.front > reach:
+        return None
     chain = [obstacles[0]]
     for other in obstacles[1:]:
         if other.rear - max(o.front for o in chain) < CHAIN:
@@ -77,9 +77,14 @@ def plan_evasion(
     side = 1 if offset > home else -1
     outside = abs(offset - home) + half > lane_half + 0.02
     decision = _decision(side, outside, abs(offset - home))
-    room = max(first.rear - me.front - 1.0 + (6.0 if first.speed_s > 0.5 else 0.0), 4.0)
+    room = max(first.rear - me.front - 1.0, 4.0)
+    if first.speed_s > 0.5:
+        # It moves on meanwhile.
+        room *= me.speed / max(me.speed - first.speed_s, 0.15 * me.speed, 0.5)
     names = frozenset(o.actor.id for o in chain)
     begins = room <= shift_length(offset - home, me.speed) + 4.0 + 0.3 * me.speed
+    if first.speed_s > 0.5:
+        begins |= first.rear - me.front < 10.0 + 1.5 * me.speed
     waits = None
     if outside and begins and not (around & names):
         waits = _blocked_by(me, world.scenario.route, home, offset, side, chain, desired)
@@ -139,7 +144,8 @@ def _blocked_by(
     wall = chain[0].rear - 7.0 - me.front
     end = max(o.front for o in chain) + 6.0
     pace = max(me.speed, min(desired, 7.0))
-    duration = (end - me.front) / pace + (0.0 if me.speed > 3.0 else 2.5)
+    ahead_of = max(o.speed_s for o in chain)
+    duration = (end - me.front) / max(pace - ahead_of, 2.0) + (0.0 if me.speed > 3.0 else 2.5)
     wait = stopping(me.speed, wall) if wall > 0.5 else -2.5
     oncoming = route.neighbour(side, me.s, home, same_direction=False)
     if oncoming is not None:

@@ -55,7 +55,9 @@ class Expert:
         mind = self.steering
         limits = steer(me, world, mind, desired)
         corridor = mind.corridor
-        skip = {mind.passed} if mind.passed and abs(me.d - mind.origin) > 1.2 else set()
+        skip = set(mind.ahead)
+        if mind.passed and abs(me.d - mind.origin) > 1.2:
+            skip.add(mind.passed)
         lead = lead_constraint(me, corridor, desired, skip)
         if lead is not None:
             limits.append(lead)
@@ -67,7 +69,7 @@ class Expert:
         limits += road_event_constraints(me, world, self.memory)
         stops, line = stop_constraints(me, world, self.memory)
         limits += stops
-        limits += yield_constraints(me, world, corridor, self.memory, desired, line)
+        limits += yield_constraints(me, world, corridor, self.memory, desired, line, mind.cause)
         limits += self._standstill_goal(me, world)
         free = IDM.free(me.speed, desired)
         tightest = min(limits, key=lambda limit: limit.acceleration, default=None)
@@ -117,7 +119,8 @@ class Expert:
         error, turn = me.d - now, me.heading - math.atan(slope_now / stretch)
         wanted -= error / length**2 + 2.0 * math.sin(turn) / length
         before = world.ego.curvature
-        rate = min(0.05, 1.2 / max(me.speed, 1.0) ** 2 + 0.004)
+        # Yaw acceleration is speed times the rate of the curvature: kept below about 1.3 rad/s^2.
+        rate = min(0.035, 0.13 / max(me.speed, 1.0))
         return min(max(wanted, before - rate, -MAX_CURVATURE), before + rate, MAX_CURVATURE)
 
     def _intent(self, me: Surroundings, world: World, tightest: Constraint | None, free: float) -> Intent:

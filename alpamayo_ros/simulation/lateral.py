@@ -43,6 +43,7 @@ class Steering:
     cause: str | None = None
     origin: float = 0.0
     around: frozenset[str] = frozenset()
+    ahead: frozenset[str] = frozenset()
     passed: str | None = None
     reached: set[str] = field(default_factory=set)
     aborted_at: float = -1e9
@@ -69,6 +70,7 @@ def steer(me: Surroundings, world: World, mind: Steering, desired: float) -> lis
     """Decide on the lateral manoeuvre for this period; returns what it asks of the speed."""
     route = world.scenario.route
     mind.waits = None
+    mind.ahead = frozenset()
     if mind.decision in LANE_CHANGES and not mind.plan.done(me.s):
         return _continue_lane_change(me, world, mind)
     if mind.decision in LANE_CHANGES or (mind.decision is Lat.MANEUVER_ABORT and mind.plan.done(me.s)):
@@ -100,6 +102,7 @@ def _evade(evasion: Evasion, me: Surroundings, mind: Steering) -> list[Constrain
     if evasion.waits is not None:
         return [evasion.waits]
     if not evasion.begins and mind.decision not in NUDGES:
+        mind.ahead = evasion.obstacles
         return []
     moved = abs(evasion.offset - mind.plan.after)
     if evasion.decision in LANE_CHANGES:
@@ -128,11 +131,16 @@ def _continue_lane_change(me: Surroundings, world: World, mind: Steering) -> lis
 
 
 def _emergency(me: Surroundings, world: World) -> Neighbour | None:
+    """An emergency vehicle that comes up from behind or towards us along the road, until it is past."""
     for other in me.neighbours:
         actor = other.actor
-        if actor.kind is ActorKind.EMERGENCY and actor.beacons and other.speed_s > 2.0 and actor.speed > me.speed - 1.0:
-            if -70.0 < other.front - me.rear < 0.0 or (other.front >= me.rear and other.rear < me.front + 12.0):
-                return other
+        if actor.kind is not ActorKind.EMERGENCY or not actor.beacons or abs(other.d - me.d) > 8.0:
+            continue
+        if other.speed_s < -2.0 and -2.0 < other.front - me.rear < 75.0:
+            return other
+        faster = other.speed_s > 2.0 and actor.speed > me.speed - 1.0
+        if faster and -60.0 < other.front - me.rear and other.rear < me.front + 12.0:
+            return other
     return None
 
 
@@ -142,7 +150,7 @@ def _give_way(me: Surroundings, route: Route, mind: Steering, other: Neighbour) 
     if mind.decision is not Lat.PULL_OVER:
         mind.around = frozenset()
         mind.move(me, min(edge, mind.home), Lat.PULL_OVER, other.actor.id)
-    wish = max(-1.8, 0.6 * (1.5 - me.speed)) if other.front < me.rear + 2.0 else max(-1.0, -me.speed)
+    wish = max(-1.6, 0.6 * (2.0 - me.speed))
     return [Constraint(Lon.YIELD, other.actor.id, wish)]
 
 

@@ -5,8 +5,9 @@ Collision: the boxes, shrunk by 2 %, intersect; `front` if the other box meets t
 union of the lanes within 6 m, contains the ego box. Wrong lane: heading more than 120 degrees off the lane. A drive
 counts until its first collision or off-road.
 
-Close encounter is ours, as nothing public defines it: both boxes, moved on with constant velocity and heading, would
-intersect within 0.95 s while the ego vehicle moves and the other is not behind it. The 0.95 s are nuPlan's bound on
+Close encounter is ours, as nothing public defines it: the boxes, moved on — the ego vehicle with constant speed and
+curvature, the other with constant velocity — would intersect within 0.95 s while the ego vehicle moves and the other is
+not behind it. The 0.95 s are nuPlan's bound on
 time to collision (metric "time to collision within bound", least_min_ttc), which stems from the studies of critical
 encounters by Hayward (1972) and van der Horst and Hogema (1993).
 """
@@ -22,7 +23,7 @@ import numpy as np
 from alpamayo_ros.simulation.actor import Actor
 from alpamayo_ros.simulation.box import corners, meet
 from alpamayo_ros.simulation.comfort import BOUNDS, dynamics
-from alpamayo_ros.simulation.road import RoadMap
+from alpamayo_ros.simulation.road import LaneKind, RoadMap
 from alpamayo_ros.simulation.world import EGO_LENGTH, EGO_WIDTH, Ego, World
 
 SHRINK = 0.98
@@ -108,13 +109,18 @@ def is_off_road(ego: Ego, roads: RoadMap) -> bool:
 
 
 def is_wrong_lane(ego: Ego, roads: RoadMap) -> bool:
-    """Whether every directed lane that holds the middle of the ego vehicle runs against its heading."""
+    """Whether every directed lane that holds the middle of the ego vehicle runs against its heading.
+
+    Inside a junction lanes of all directions cross, and none is wrong.
+    """
     found = False
     for lane in roads.lanes:
-        if lane.kind != "driving":
+        if lane.kind not in (LaneKind.DRIVING, LaneKind.JUNCTION):
             continue
         s, d = lane.path.project(*ego.centre)
         if abs(d) <= lane.width / 2 and 0.0 <= s <= lane.path.length:
+            if lane.kind is LaneKind.JUNCTION:
+                return False
             yaw = lane.path.pose(s)[2]
             off = abs((ego.yaw - yaw + math.pi) % (2 * math.pi) - math.pi)
             if off <= WRONG_LANE:
@@ -135,17 +141,27 @@ def find_encounter(world: World) -> str | None:
         reach = (ego.speed + actor.speed) * ENCOUNTER_TIME + 12.0
         if abs(dx) > reach or abs(dy) > reach or dx * c + dy * s < -EGO_LENGTH / 2:
             continue
-        mine, theirs = ego_box(ego, SHRINK), actor_box(actor, SHRINK)
+        theirs = actor_box(actor, SHRINK)
         heading = actor.yaw - actor.facing
         going = np.array([math.cos(heading), math.sin(heading)]) * actor.speed
         room = (EGO_LENGTH + EGO_WIDTH + actor.length + actor.width) / 2
-        rx, ry = going[0] - c * ego.speed, going[1] - s * ego.speed
         for time in ENCOUNTER_STEPS:
-            if abs(dx + rx * time) > room or abs(dy + ry * time) > room:
+            later = _move_on(ego, time)
+            px, py = later.centre
+            if abs(actor.x + going[0] * time - px) > room or abs(actor.y + going[1] * time - py) > room:
                 continue
-            if meet(mine + np.array([c, s]) * ego.speed * time, theirs + going * time):
+            if meet(ego_box(later, SHRINK), theirs + going * time):
                 return actor.id
     return None
+
+
+def _move_on(ego: Ego, time: float) -> Ego:
+    """The ego vehicle `time` seconds later at its present speed and curvature."""
+    turn, way = ego.curvature * ego.speed * time, ego.speed * time
+    chord = way * (math.sin(turn / 2) / (turn / 2) if abs(turn) > 1e-6 else 1.0)
+    x = ego.x + chord * math.cos(ego.yaw + turn / 2)
+    y = ego.y + chord * math.sin(ego.yaw + turn / 2)
+    return Ego(x, y, ego.yaw + turn, ego.speed)
 
 
 def score_drive(worlds: Sequence[World], reference: float | None = None) -> Score:

@@ -10,7 +10,7 @@ from alpamayo_ros.simulation.actor import VEHICLES, VULNERABLE, WALKING, Actor, 
 from alpamayo_ros.simulation.following import Idm, mobil
 from alpamayo_ros.simulation.path import Path
 from alpamayo_ros.simulation.road import Lamp
-from alpamayo_ros.simulation.world import EGO_LENGTH, EGO_WIDTH, PERIOD, World, drive
+from alpamayo_ros.simulation.world import EGO_LENGTH, EGO_WIDTH, PERIOD, Ego, World, drive
 
 MOBIL_PERIOD = 10
 """Ticks between two considerations of a lane change by the same driver."""
@@ -101,7 +101,7 @@ def _leaders(world: World) -> dict[int, tuple[float, float]]:
 
 def _acceleration(actor: Actor, world: World, leader: tuple[float, float] | None) -> float:
     if actor.kind in WALKING:
-        blocked = actor.gives_way and leader is not None and leader[0] < 1.2
+        blocked = _walks_into(actor, world.ego)
         target = 0.0 if blocked else actor.desired
         return min(max((target - actor.speed) / 0.3, -4.0), 3.0)
     idm = Idm(actor.headway, 1.8, actor.accelerates, actor.brakes)
@@ -119,6 +119,16 @@ def _acceleration(actor: Actor, world: World, leader: tuple[float, float] | None
         if needed > 1.2 or gap < 2.0:
             wish = min(wish, -needed if gap > 0.3 else -actor.brakes)
     return max(wish, -9.0)
+
+
+def _walks_into(actor: Actor, ego: Ego) -> bool:
+    """Whether the next metre of a walk ends at the side of the ego vehicle."""
+    heading = actor.yaw - actor.facing
+    x = actor.x + 0.9 * math.cos(heading) - ego.centre[0]
+    y = actor.y + 0.9 * math.sin(heading) - ego.centre[1]
+    c, s = math.cos(ego.yaw), math.sin(ego.yaw)
+    ahead, left = x * c + y * s, y * c - x * s
+    return abs(left) < EGO_WIDTH / 2 + 0.5 and -EGO_LENGTH / 2 - 0.4 < ahead < EGO_LENGTH / 2 + 0.4
 
 
 def _move(actor: Actor, acceleration: float, time: float) -> None:

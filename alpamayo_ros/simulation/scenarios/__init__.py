@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from alpamayo_ros.simulation.scenarios import cruising, signals
+from alpamayo_ros.simulation.scenarios import cruising, lanes, obstacles, signals, turning, vulnerable, winding
 from alpamayo_ros.simulation.scenarios.draft import Draft
 from alpamayo_ros.simulation.world import Scenario, Variant
 
 KINDS: dict[str, Callable[[Draft], None]] = {
     **cruising.KINDS,
     **signals.KINDS,
+    **turning.KINDS,
+    **winding.KINDS,
+    **vulnerable.KINDS,
+    **obstacles.KINDS,
+    **lanes.KINDS,
 }
 """All kinds by name."""
 

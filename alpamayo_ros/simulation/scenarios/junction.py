@@ -69,7 +69,7 @@ def straight(length: float, x: float = 0.0, y: float = 0.0, yaw: float = 0.0) ->
     return Path(np.array([[x, y], [x + length * math.cos(yaw), y + length * math.sin(yaw)]]))
 
 
-def lay_crossing(draft: Draft, main: Street, middle: float, lanes: int = 1, reach: float = 75.0) -> Junction:
+def lay_crossing(draft: Draft, main: Street, middle: float, lanes: int = 1, reach: float = 110.0) -> Junction:
     """Lay the main street and a crossing street of `lanes` lanes each way at x = `middle` of the main street."""
     width = main.width
     half = lanes * width
@@ -179,7 +179,7 @@ def add_sign(
     draft.roads.signs.append(Sign(kind, x, y, yaw, text, id))
 
 
-def turn_path(junction: Junction, side: int, after: float = 90.0) -> tuple[Path, float, float]:
+def turn_path(junction: Junction, side: int, after: float = 125.0) -> tuple[Path, float, float]:
     """Our way through a turn to the right (-1) or left (+1) into the first lane of the crossing street.
 
     Returns the path and the arc lengths where the turn begins and ends.

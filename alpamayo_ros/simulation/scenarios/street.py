@@ -18,6 +18,7 @@ class Street:
     """A street along `path`: offsets of the lanes that go our way and of those that come towards us.
 
     verge: `city` (curb, sidewalk, houses), `suburb` (curb, grass, trees) or `highway` (shoulder, guard rail).
+    A verge of another name is left out. open_right: between these arc lengths another lane or a ramp joins on the right.
     parking: width of the parking strip on the (right, left), zero for none. shoulder: width of the paved shoulder.
     """
 
@@ -29,6 +30,7 @@ class Street:
     parking: tuple[float, float] = (0.0, 0.0)
     shoulder: float = 0.0
     centre: Paint = Paint.DASHED_YELLOW
+    open_right: tuple[float, float] | None = None
 
     @property
     def right(self) -> float:
@@ -73,7 +75,11 @@ def lay(
     for begin, end in _pieces(start, stop, gaps):
         for offset, paint in lines:
             roads.markings.append(Marking(path.edge(offset, begin, end), paint))
-        _verge(draft, street, begin, end)
+        _verge(draft, street, begin, end, 1)
+    closed = [*gaps, street.open_right] if street.open_right else list(gaps)
+    for begin, end in _pieces(start, stop, closed):
+        roads.markings.append(Marking(path.edge(street.right + 0.12, begin, end), Paint.SOLID_WHITE))
+        _verge(draft, street, begin, end, -1)
 
 
 def _pieces(start: float, stop: float, gaps: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -97,24 +103,23 @@ def _lines(street: Street, half: float) -> list[tuple[float, Paint]]:
         found.append((street.left - 0.12, edge))
     else:
         found.append((street.left - 0.12, Paint.SOLID_YELLOW))
-    found.append((street.right + 0.12, edge))
     return found
 
 
-def _verge(draft: Draft, street: Street, begin: float, end: float) -> None:
-    right, left = street.edges
+def _verge(draft: Draft, street: Street, begin: float, end: float, out: int) -> None:
+    """The verge on one side (-1 right, +1 left)."""
+    edge = street.edges[0 if out < 0 else 1]
     roads, path = draft.roads, street.path
-    for edge, out in ((right, -1), (left, 1)):
-        if street.verge == "highway":
-            roads.areas.append(Area(path.strip(edge, edge + out * 2.0, begin, end), Ground.GRAVEL))
-            points = path.edge(edge + out * 1.2, begin, end, 8.0)
-            roads.rails.append(Rail(points, 0.35, 0.75, (150, 154, 158)))
-            _trees(draft, path, begin, end, edge + out * 9.0, 26.0, 7.0)
-            continue
+    if street.verge == "highway":
+        roads.areas.append(Area(path.strip(edge, edge + out * 2.0, begin, end), Ground.GRAVEL))
+        roads.rails.append(Rail(path.edge(edge + out * 1.2, begin, end, 8.0), 0.35, 0.75, (150, 154, 158)))
+        _trees(draft, path, begin, end, edge + out * 9.0, 26.0, 7.0)
+    elif street.verge in ("city", "suburb"):
+        city = street.verge == "city"
         roads.areas.append(Area(path.strip(edge, edge + out * 0.3, begin, end), Ground.CURB))
-        walk = 3.2 if street.verge == "city" else 1.8
+        walk = 3.2 if city else 1.8
         roads.areas.append(Area(path.strip(edge + out * 0.3, edge + out * walk, begin, end), Ground.SIDEWALK))
-        if street.verge == "city":
+        if city:
             _houses(draft, path, begin, end, edge, out)
             _lamps(draft, path, begin, end, edge, out)
             _trees(draft, path, begin, end, edge + out * 2.6, 22.0, 0.0)
