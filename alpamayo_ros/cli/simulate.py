@@ -1,0 +1,141 @@
+"""`alpamayo simulate`: drives of the simulator's expert as files."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from alpamayo_ros.datasets.drive import Drive
+    from alpamayo_ros.types import CameraRole
+
+
+@click.group()
+def simulate() -> None:
+    """Write drives of the built-in simulator to disk: training data, recordings, bags, videos."""
+
+
+class _Size(click.ParamType):
+    name = "WIDTHxHEIGHT"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        width, _, height = str(value).lower().partition("x")
+        if not (width.isdigit() and height.isdigit() and int(width) >= 16 and int(height) >= 16):
+            self.fail(f"{value!r} is no size such as 640x384, of 16x16 pixels or more", param, ctx)
+        return int(width), int(height)
+
+
+class _Roles(click.ParamType):
+    name = "ROLE,…"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[CameraRole, ...]:
+        from alpamayo_ros.types import CameraRole
+        from alpamayo_ros.types.rig import DEFAULT_ROLES
+
+        if not isinstance(value, str):
+            return tuple(value)
+        if value in ("r1", "all"):
+            return DEFAULT_ROLES if value == "r1" else tuple(CameraRole)
+        try:
+            return tuple(sorted({CameraRole.from_label(label.strip()) for label in value.split(",")}))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+_CAMERAS_HELP = "Camera roles with commas between, `r1` for the four of Alpamayo-R1, `all` for all seven."
+_VARIANTS = ["nominal", "challenging"]
+
+
+def _of_one_drive(size: str, output: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The options that say which drive, and where to; the command gets them as a Drive and a path."""
+
+    def wrap(command: Callable[..., None]) -> Callable[..., None]:
+        @click.option("--kind", default="red_light", show_default=True, help="Scenario kind; a wrong one lists all.")
+        @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+        @click.option("--variant", type=click.Choice(_VARIANTS), default="nominal", show_default=True)
+        @click.option("--seconds", type=click.FloatRange(0.2, 20.0), default=20.0, show_default=True)
+        @click.option("--size", type=_Size(), default=size, show_default=True, help="Of every picture, in pixels.")
+        @click.option("--cameras", type=_Roles(), default="r1", show_default=True, help=_CAMERAS_HELP)
+        @click.option("--output", type=Path, default=Path(output), show_default=True, help="Where to; must be new.")
+        @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+        @functools.wraps(command)
+        def run(
+            kind: str, seed: int, variant: str, seconds: float, size: tuple[int, int],
+            cameras: tuple[CameraRole, ...], output: Path, **options: Any,
+        ) -> None:  # fmt: skip
+            _check_new(output)
+            return command(drive=_drive(kind, seed, variant, seconds, size, cameras), output=output, **options)
+
+        return run
+
+    return wrap
+
+
+def _drive(
+    kind: str, seed: int, variant: str, seconds: float, size: tuple[int, int], roles: tuple[CameraRole, ...]
+) -> Drive:
+    from alpamayo_ros.datasets.drive import Drive
+    from alpamayo_ros.types.rig import default_rig
+
+    _check_kinds([kind])
+    rig = default_rig(*size, roles=roles)
+    # Small pictures show thin things only when they are drawn larger and averaged; large ones need it less.
+    return Drive.by_expert(kind, seed, variant, rig, 2 if size[0] <= 640 else 1, round(seconds * 10))
+
+
+def _check_kinds(kinds: list[str]) -> None:
+    from alpamayo_ros.simulation.scenarios import KINDS
+
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown:
+        raise click.UsageError(f"unknown scenario kind {', '.join(unknown)}; the kinds are {', '.join(KINDS)}")
+
+
+def _check_new(output: Path) -> None:
+    if output.exists():  # before the work begins, not after
+        raise click.UsageError(f"{output} exists already; remove it or choose another --output")
+
+
+def _progress(drive: Drive, what: str) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(drive.ticks, desc=what, unit="frame", disable=None)
+
+
+def _report(drive: Drive, output: Path, as_json: bool, lines: list[str], **facts: Any) -> None:
+    scenario = drive.scenario
+    if not as_json:
+        for line in [f"wrote {output}: {scenario.kind}, seed {scenario.seed}, {scenario.variant}", *lines]:
+            click.echo(line)
+        return
+    described = {"kind": scenario.kind, "seed": scenario.seed, "variant": str(scenario.variant)}
+    stamps = {"first_stamp_ns": drive.stamp_ns(0), "last_stamp_ns": drive.stamp_ns(drive.ticks[-1])}
+    roles = [role.label for role in drive.rig.roles]
+    click.echo(json.dumps({"output": str(output), **described, **stamps, "cameras": roles, **facts}))
+
+
+@simulate.command()
+@_of_one_drive("640x384", "recording")
+@click.option("--format", "suffix", type=click.Choice(["jpg", "png"]), default="jpg", show_default=True)
+@click.option("--odometry-rate", type=int, default=50, show_default=True, help="Poses a second; a multiple of 10.")
+def recording(drive: Drive, output: Path, as_json: bool, suffix: str, odometry_rate: int) -> None:
+    """One drive as plain files: a folder of pictures for each camera role, and ego.csv."""
+    from alpamayo_ros.datasets.recording import write_recording
+
+    if odometry_rate < 10 or odometry_rate % 10:
+        raise click.UsageError(f"--odometry-rate is {odometry_rate}; it must be a multiple of 10")
+    ticks = _progress(drive, "recording")
+    write_recording(drive, output, ticks=ticks, odometry_rate=odometry_rate, suffix=f".{suffix}")
+    pictures = len(drive.ticks) * len(drive.rig.roles)
+    lines = [
+        f"{pictures} pictures of {len(drive.rig.roles)} cameras, {len(drive.motions(odometry_rate))} poses",
+        f"plan on it: alpamayo plan --images {output / 'images'} --ego {output / 'ego.csv'} --model MODEL",
+    ]
+    _report(drive, output, as_json, lines, pictures=pictures, poses=len(drive.motions(odometry_rate)))
