@@ -89,7 +89,9 @@ def crosses_route(other: Neighbour) -> bool:
         return True
     if actor.speed < 0.3 and actor.desired < 0.3:
         return False
-    return abs(other.speed_d) > 0.8 * abs(other.speed_s) or other.speed_s < -0.5 or actor.kind is ActorKind.EMERGENCY
+    if actor.kind is ActorKind.EMERGENCY and abs(other.d) < 8.0 and abs(other.speed_s) > 0.8 * actor.speed:
+        return False  # along the road: the lateral planner makes way
+    return abs(other.speed_d) > 0.8 * abs(other.speed_s) or other.speed_s < -0.5
 
 
 def yield_constraints(
@@ -126,7 +128,11 @@ def yield_constraints(
             continue
         memory.yielding[other.actor.id] = wall
         wish = stopping(me.speed, room - STANDOFF) if room > STANDOFF + 0.3 else -2.0 - me.speed
-        found.append(Constraint(Lon.YIELD, other.actor.id, max(min(wish, 0.15 * room), -8.0), hard=needed > 3.0))
+        found.append(
+            Constraint(
+                Lon.YIELD, other.actor.id, max(min(wish, 0.15 * room), -8.0), hard=needed > 3.2 and me.speed > 3.0
+            )
+        )
     return found
 
 
@@ -169,7 +175,7 @@ def _must_yield(
     if leave + spare < conflict.enters:
         return False
     # Behind it: free once it has left, with a little time.
-    if conflict.leaves + (0.6 if vulnerable else 0.3) < enter:
+    if conflict.leaves + (0.6 if vulnerable else 0.3) + (0.9 if already else 0.0) < enter:
         return False
     if not already and room < me.speed * me.speed / (2.0 * 7.0) and leave < conflict.enters + 0.3:
         return False

@@ -136,7 +136,7 @@ class Expert:
             return Intent(
                 tightest.decision, tightest.cause, lateral, lateral_cause, min(free, 1.5) - tightest.acceleration
             )
-        if mind.passed is not None:
+        if mind.passed is not None and lateral in (Lat.LANE_CHANGE_LEFT, Lat.LANE_CHANGE_RIGHT):
             return Intent(Lon.ACCELERATION_FOR_PASSING, mind.passed, lateral, lateral_cause)
         return Intent(Lon.SET_SPEED_TRACKING, None, lateral, lateral_cause)
 

@@ -136,7 +136,7 @@ def _emergency(me: Surroundings, world: World) -> Neighbour | None:
         actor = other.actor
         if actor.kind is not ActorKind.EMERGENCY or not actor.beacons or abs(other.d - me.d) > 8.0:
             continue
-        if other.speed_s < -2.0 and -2.0 < other.front - me.rear < 75.0:
+        if other.speed_s < -2.0 and -2.0 < other.front - me.rear < 95.0:
             return other
         faster = other.speed_s > 2.0 and actor.speed > me.speed - 1.0
         if faster and -60.0 < other.front - me.rear and other.rear < me.front + 12.0:

@@ -61,8 +61,8 @@ def lead_constraint(me: Surroundings, corridor: Corridor, desired: float, skip: 
         cutting = not inside and abs(other.target_d - near) < room - 0.3 and other.speed_s > 0.5
         if not inside and not cutting:
             continue
-        if inside and abs(other.speed_d) > 1.5 and abs(other.speed_d) > 1.2 * abs(other.speed_s):
-            continue  # crossing: a matter of right of way
+        if inside and actor.speed > 0.5 and other.speed_s < 0.6 * actor.speed:
+            continue  # crossing or oncoming: a matter of right of way
         gap = other.rear - me.front
         along = max(other.speed_s, 0.0)
         if inside:

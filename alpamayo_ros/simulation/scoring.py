@@ -5,9 +5,8 @@ Collision: the boxes, shrunk by 2 %, intersect; `front` if the other box meets t
 union of the lanes within 6 m, contains the ego box. Wrong lane: heading more than 120 degrees off the lane. A drive
 counts until its first collision or off-road.
 
-Close encounter is ours, as nothing public defines it: the boxes, moved on — the ego vehicle with constant speed and
-curvature, the other with constant velocity — would intersect within 0.95 s while the ego vehicle moves and the other is
-not behind it. The 0.95 s are nuPlan's bound on
+Close encounter is ours, as nothing public defines it: the boxes, moved on with constant speed and curvature, would
+intersect within 0.95 s while the ego vehicle moves and the other is not behind it. The 0.95 s are nuPlan's bound on
 time to collision (metric "time to collision within bound", least_min_ttc), which stems from the studies of critical
 encounters by Hayward (1972) and van der Horst and Hogema (1993).
 """
@@ -141,27 +140,25 @@ def find_encounter(world: World) -> str | None:
         reach = (ego.speed + actor.speed) * ENCOUNTER_TIME + 12.0
         if abs(dx) > reach or abs(dy) > reach or dx * c + dy * s < -EGO_LENGTH / 2:
             continue
-        theirs = actor_box(actor, SHRINK)
-        heading = actor.yaw - actor.facing
-        going = np.array([math.cos(heading), math.sin(heading)]) * actor.speed
+        heading, bend = actor.yaw - actor.facing, actor.path.curvature_at(actor.s)
         room = (EGO_LENGTH + EGO_WIDTH + actor.length + actor.width) / 2
         for time in ENCOUNTER_STEPS:
-            later = _move_on(ego, time)
-            px, py = later.centre
-            if abs(actor.x + going[0] * time - px) > room or abs(actor.y + going[1] * time - py) > room:
+            px, py, turn = _move_on(x, y, ego.yaw, ego.speed, ego.curvature, time)
+            qx, qy, other_turn = _move_on(actor.x, actor.y, heading, actor.speed, bend, time)
+            if abs(qx - px) > room or abs(qy - py) > room:
                 continue
-            if meet(ego_box(later, SHRINK), theirs + going * time):
+            mine = corners(px, py, ego.yaw + turn, EGO_LENGTH * SHRINK, EGO_WIDTH * SHRINK)
+            theirs = corners(qx, qy, actor.yaw + other_turn, actor.length * SHRINK, actor.width * SHRINK)
+            if meet(mine, theirs):
                 return actor.id
     return None
 
 
-def _move_on(ego: Ego, time: float) -> Ego:
-    """The ego vehicle `time` seconds later at its present speed and curvature."""
-    turn, way = ego.curvature * ego.speed * time, ego.speed * time
+def _move_on(x: float, y: float, yaw: float, speed: float, curvature: float, time: float) -> tuple[float, float, float]:
+    """Where something is `time` seconds later at its present speed and curvature, and how far it has turned."""
+    turn, way = curvature * speed * time, speed * time
     chord = way * (math.sin(turn / 2) / (turn / 2) if abs(turn) > 1e-6 else 1.0)
-    x = ego.x + chord * math.cos(ego.yaw + turn / 2)
-    y = ego.y + chord * math.sin(ego.yaw + turn / 2)
-    return Ego(x, y, ego.yaw + turn, ego.speed)
+    return x + chord * math.cos(yaw + turn / 2), y + chord * math.sin(yaw + turn / 2), turn
 
 
 def score_drive(worlds: Sequence[World], reference: float | None = None) -> Score:
