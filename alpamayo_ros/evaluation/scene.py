@@ -1,0 +1,64 @@
+"""One scene of an evaluation, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from alpamayo_ros.simulation.scenarios import build
+from alpamayo_ros.simulation.world import Scenario, Variant
+
+
+@dataclass(frozen=True, order=True)
+class Scene:
+    """Which scenario."""
+
+    kind: str
+    seed: int
+    variant: Variant
+
+    def build(self) -> Scenario:
+        return build(self.kind, self.seed, self.variant)
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong, in words, and the actions (acceleration, curvature) of every tick up to then.
+
+    The world answers to actions only, so they are all that is needed to see the drive again.
+    """
+
+    reason: str
+    actions: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """tallies: for each metric that applies its share and its whole; the figure over many scenes is the ratio of
+    their sums."""
+
+    scene: Scene
+    tallies: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    failure: Failure | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        document: dict[str, Any] = {
+            "kind": self.scene.kind,
+            "seed": self.scene.seed,
+            "variant": str(self.scene.variant),
+            "tallies": {name: list(tally) for name, tally in self.tallies.items()},
+        }
+        if self.failure is not None:
+            document["failure"] = {"reason": self.failure.reason, "actions": self.failure.actions}
+        return document
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Outcome:
+        """The inverse of `as_json`. Raises KeyError, TypeError or ValueError for anything else."""
+        failure = document.get("failure")
+        return cls(
+            Scene(document["kind"], document["seed"], Variant(document["variant"])),
+            {name: (float(share), float(whole)) for name, (share, whole) in document["tallies"].items()},
+            failure and Failure(failure["reason"], tuple((float(a), float(k)) for a, k in failure["actions"])),
+        )
