@@ -53,41 +53,47 @@ _CAMERAS_HELP = "Camera roles with commas between, `r1` for the four of Alpamayo
 _VARIANTS = ["nominal", "challenging"]
 
 
-def _of_one_drive(size: str, output: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """The options that say which drive, and where to; the command gets them as a Drive and a path."""
+def _of_one_drive(output: str, size: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """The options that say which drive, and where to; the command gets them as a Drive and a path.
+
+    size: of the pictures by default; None for the fixed sizes of a video's page.
+    """
 
     def wrap(command: Callable[..., None]) -> Callable[..., None]:
         @click.option("--kind", default="red_light", show_default=True, help="Scenario kind; a wrong one lists all.")
         @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
         @click.option("--variant", type=click.Choice(_VARIANTS), default="nominal", show_default=True)
         @click.option("--seconds", type=click.FloatRange(0.2, 20.0), default=20.0, show_default=True)
-        @click.option("--size", type=_Size(), default=size, show_default=True, help="Of every picture, in pixels.")
         @click.option("--cameras", type=_Roles(), default="r1", show_default=True, help=_CAMERAS_HELP)
         @click.option("--output", type=Path, default=Path(output), show_default=True, help="Where to; must be new.")
         @click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
         @functools.wraps(command)
         def run(
-            kind: str, seed: int, variant: str, seconds: float, size: tuple[int, int],
-            cameras: tuple[CameraRole, ...], output: Path, **options: Any,
+            kind: str, seed: int, variant: str, seconds: float, cameras: tuple[CameraRole, ...], output: Path,
+            size: tuple[int, int] | None = None, **options: Any,
         ) -> None:  # fmt: skip
             _check_new(output)
-            return command(drive=_drive(kind, seed, variant, seconds, size, cameras), output=output, **options)
+            _check_kinds([kind])
+            drive = _drive(kind, seed, variant, round(seconds * 10), size, cameras)
+            return command(drive=drive, output=output, **options)
 
-        return run
+        if size is None:
+            return run
+        return click.option("--size", type=_Size(), default=size, show_default=True, help="Of every picture.")(run)
 
     return wrap
 
 
 def _drive(
-    kind: str, seed: int, variant: str, seconds: float, size: tuple[int, int], roles: tuple[CameraRole, ...]
+    kind: str, seed: int, variant: str, ticks: int, size: tuple[int, int] | None, roles: tuple[CameraRole, ...]
 ) -> Drive:
     from alpamayo_ros.datasets.drive import Drive
+    from alpamayo_ros.datasets.page import page_rig
     from alpamayo_ros.types.rig import default_rig
 
-    _check_kinds([kind])
-    rig = default_rig(*size, roles=roles)
+    rig = page_rig(roles) if size is None else default_rig(*size, roles=roles)
     # Small pictures show thin things only when they are drawn larger and averaged; large ones need it less.
-    return Drive.by_expert(kind, seed, variant, rig, 2 if size[0] <= 640 else 1, round(seconds * 10))
+    return Drive.by_expert(kind, seed, variant, rig, 2 if size is not None and size[0] <= 640 else 1, ticks)
 
 
 def _check_kinds(kinds: list[str]) -> None:
@@ -95,12 +101,17 @@ def _check_kinds(kinds: list[str]) -> None:
 
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
-        raise click.UsageError(f"unknown scenario kind {', '.join(unknown)}; the kinds are {', '.join(KINDS)}")
+        raise click.ClickException(f"unknown scenario kind {', '.join(unknown)}; the kinds are {', '.join(KINDS)}")
 
 
 def _check_new(output: Path) -> None:
     if output.exists():  # before the work begins, not after
-        raise click.UsageError(f"{output} exists already; remove it or choose another --output")
+        raise click.ClickException(f"{output} exists already; remove it or choose another --output")
+
+
+def _check_rate(rate: int) -> None:
+    if rate < 10 or rate % 10:
+        raise click.ClickException(f"--odometry-rate is {rate}; it must be a multiple of 10")
 
 
 def _progress(drive: Drive, what: str) -> Any:
@@ -122,15 +133,14 @@ def _report(drive: Drive, output: Path, as_json: bool, lines: list[str], **facts
 
 
 @simulate.command()
-@_of_one_drive("640x384", "recording")
+@_of_one_drive("recording", "640x384")
 @click.option("--format", "suffix", type=click.Choice(["jpg", "png"]), default="jpg", show_default=True)
 @click.option("--odometry-rate", type=int, default=50, show_default=True, help="Poses a second; a multiple of 10.")
 def recording(drive: Drive, output: Path, as_json: bool, suffix: str, odometry_rate: int) -> None:
     """One drive as plain files: a folder of pictures for each camera role, and ego.csv."""
     from alpamayo_ros.datasets.recording import write_recording
 
-    if odometry_rate < 10 or odometry_rate % 10:
-        raise click.UsageError(f"--odometry-rate is {odometry_rate}; it must be a multiple of 10")
+    _check_rate(odometry_rate)
     ticks = _progress(drive, "recording")
     write_recording(drive, output, ticks=ticks, odometry_rate=odometry_rate, suffix=f".{suffix}")
     pictures = len(drive.ticks) * len(drive.rig.roles)
@@ -139,3 +149,34 @@ def recording(drive: Drive, output: Path, as_json: bool, suffix: str, odometry_r
         f"plan on it: alpamayo plan --images {output / 'images'} --ego {output / 'ego.csv'} --model MODEL",
     ]
     _report(drive, output, as_json, lines, pictures=pictures, poses=len(drive.motions(odometry_rate)))
+
+
+@simulate.command()
+@_of_one_drive("drive.mp4")
+@click.option("--strip", type=Path, help="Picture strip (.png); by default beside the video.")
+def video(drive: Drive, output: Path, as_json: bool, strip: Path | None) -> None:
+    """One drive to look at: an annotated MP4 and a picture strip of its decisions."""
+    from alpamayo_ros.datasets.captions import captions_of
+    from alpamayo_ros.datasets.film import write_film
+
+    if output.suffix != ".mp4":
+        raise click.ClickException(f"--output is {output}; a video must be named .mp4")
+    strip = output.with_suffix(".png") if strip is None else strip
+    _check_new(strip)
+    moments = write_film(drive, captions_of(drive), output, strip, ticks=_progress(drive, "video"))
+    lines = [f"{len(drive.ticks)} pages at 10 Hz; strip of {len(moments)} moments: {strip}"]
+    _report(drive, output, as_json, lines, strip=str(strip), pages=len(drive.ticks), moments=moments)
+
+
+@simulate.command()
+@_of_one_drive("bag", "640x384")
+@click.option("--storage", type=click.Choice(["mcap", "sqlite3"]), default="mcap", show_default=True)
+@click.option("--raw", is_flag=True, help="sensor_msgs/Image instead of CompressedImage.")
+@click.option("--odometry-rate", type=int, default=50, show_default=True, help="Poses a second; a multiple of 10.")
+def bag(drive: Drive, output: Path, as_json: bool, **options: Any) -> None:
+    """One drive as a rosbag2: cameras, camera info, odometry, transforms."""
+    from alpamayo_ros.datasets.bag import BagOptions, write_bag
+
+    _check_rate(options["odometry_rate"])
+    counts = write_bag(drive, output, BagOptions(**options), ticks=_progress(drive, "bag"))
+    _report(drive, output, as_json, [f"{count:6} {topic}" for topic, count in counts.items()], messages=counts)

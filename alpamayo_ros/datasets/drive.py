@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 
 import numpy as np
 
@@ -97,7 +98,7 @@ class Drive:
         return self.path_after(tick, FUTURE)
 
     def path_after(self, tick: int, count: int) -> Trajectory:
-        """The waypoints of at most `count` ticks after a tick, fewer where the drive ends; speeds and the like float32."""
+        """The waypoints of at most `count` ticks after a tick, fewer where the drive ends; all but times float32."""
         egos = [self.world(tick + i).ego for i in range(1, count + 1) if tick + i in self.ticks]
         columns = np.array([(ego.speed, ego.acceleration, ego.curvature) for ego in egos], np.float32).reshape(-1, 3)
         times = PERIOD * np.arange(1, len(egos) + 1)
@@ -114,7 +115,7 @@ class Drive:
         steps = rate // 10
         found = [
             _between(before.ego, after.ego, step / steps, self.stamp_ns(before.tick) + step * TICK_NS // steps)
-            for before, after in zip(self.episode.worlds, self.episode.worlds[1:], strict=False)
+            for before, after in pairwise(self.episode.worlds)
             for step in range(steps)
         ]
         last = self.episode.worlds[-1]

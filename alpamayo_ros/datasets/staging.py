@@ -14,26 +14,18 @@ class DatasetError(ValueError):
 
 @contextmanager
 def staged(target: Path) -> Iterator[Path]:
-    """A place beside `target` to write to; it gets its name when the block ends, and is removed when it fails.
+    """A place to write to, beside `target`: it is moved there when the block ends, and removed when it fails.
 
     What a killed run left there is removed first. Raises DatasetError where `target` exists.
     """
     if target.exists():
         raise DatasetError(f"{target} exists already; remove it or choose another place")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # The ending stays: writers of videos and bags choose the format by it.
-    place = target.with_name(f".partial-{target.name}")
-    _remove(place)
+    # A folder of its own, because a bag and a video take names and formats from the path they are given.
+    stage = target.with_name(f".partial-{target.name}")
+    shutil.rmtree(stage, ignore_errors=True)
+    stage.mkdir(parents=True)
     try:
-        yield place
-        place.rename(target)
-    except BaseException:
-        _remove(place)
-        raise
-
-
-def _remove(place: Path) -> None:
-    if place.is_dir():
-        shutil.rmtree(place)
-    else:
-        place.unlink(missing_ok=True)
+        yield stage / target.name
+        (stage / target.name).rename(target)
+    finally:
+        shutil.rmtree(stage)
