@@ -141,7 +141,7 @@ def _blocked_by(
 ) -> Constraint | None:
     """Who has the right of way in the lane that the movement reaches into; the constraint is to wait for them."""
     half = EGO_WIDTH / 2
-    wall = chain[0].rear - 7.0 - me.front
+    wall = chain[0].rear - 9.0 - me.front
     end = max(o.front for o in chain) + 6.0
     pace = max(me.speed, min(desired, 7.0))
     ahead_of = max(o.speed_s for o in chain)

@@ -62,12 +62,12 @@ def find_gap(me: Surroundings, offset: float) -> Gap:
 def search_gap(me: Surroundings, offset: float, desired: float, fallback: str) -> Constraint:
     """Adapt the speed so that a gap in the lane at `offset` comes beside the ego vehicle.
 
-    The gap that needs the smallest displacement is taken; `fallback` is the cause where the lane is empty.
+    The gap that is reached soonest is taken; `fallback` is the cause where the lane is empty.
     """
     lane = sorted((o for o in me.neighbours if in_lane(o, offset) and abs(o.s - me.s) < 70.0), key=lambda o: -o.s)
     if not lane:
         return Constraint(Lon.GAP_SEARCHING, fallback, IDM_FREE.free(me.speed, desired))
-    best: tuple[float, float, Neighbour] | None = None
+    best: tuple[float, float, float, Neighbour] | None = None
     for index in range(len(lane) + 1):
         lead = lane[index - 1] if index else None
         follower = lane[index] if index < len(lane) else None
@@ -75,19 +75,17 @@ def search_gap(me: Surroundings, offset: float, desired: float, fallback: str) -
         bottom = follower.front + 5.0 + 0.5 * follower.speed_s + (me.front - me.rear) if follower else me.front - 60.0
         if top < bottom:
             continue
-        # Where the front bumper has to be, relative to where it is.
-        move = min(max(me.front, bottom), top) - me.front
         anchor = lead or follower
         assert anchor is not None
-        pace = anchor.speed_s
-        if move > 0.0 and pace + 1.0 > 1.15 * desired:
-            move *= 4.0  # it would take speeding
-        if best is None or abs(move) < abs(best[0]):
-            best = (move, pace, anchor)
+        # How far the front bumper has to be shifted against the stream, and how long that takes.
+        move, pace = min(max(me.front, bottom), top) - me.front, anchor.speed_s
+        time = move / max(desired - pace, 0.2) if move > 0.0 else -move / 3.0
+        if best is None or time < best[0]:
+            best = (time, move, pace, anchor)
     if best is None:
         slowest = lane[-1]
-        best = (slowest.rear - 8.0 - me.front, slowest.speed_s, slowest)
-    move, pace, anchor = best
+        best = (0.0, slowest.rear - 8.0 - me.front, slowest.speed_s, slowest)
+    _, move, pace, anchor = best
     # Close the displacement over about five seconds at the stream's pace.
     target = min(max(pace + min(max(move / 4.0, -3.5), 2.5), 0.0), 1.1 * desired)
     wish = min(max(0.7 * (target - me.speed), -2.2), 1.5)

@@ -105,6 +105,9 @@ def _evade(evasion: Evasion, me: Surroundings, mind: Steering) -> list[Constrain
         mind.ahead = evasion.obstacles
         return []
     moved = abs(evasion.offset - mind.plan.after)
+    wide, wider = mind.plan.after - mind.home, evasion.offset - mind.home
+    if mind.decision in NUDGES and wide * wider > 0.0 and abs(wider) < abs(wide):
+        moved = 0.0  # no use in going halfway back between two obstacles
     if evasion.decision in LANE_CHANGES:
         mind.origin, mind.home = mind.home, evasion.offset
         mind.around = frozenset()
@@ -183,7 +186,7 @@ def _pursue(goal: Goal, me: Surroundings, world: World, mind: Steering, desired:
     if end < 60.0:
         needed = me.speed * me.speed / (2.0 * max(end - 2.0, 0.3))
         if needed > 1.6:
-            found = replace(found, acceleration=min(found.acceleration, -needed))
+            found = replace(found, acceleration=max(min(found.acceleration, -needed), -3.9))
     return [found]
 
 

@@ -58,7 +58,9 @@ def lead_constraint(me: Surroundings, corridor: Corridor, desired: float, skip: 
         near = corridor(other.s)
         room = other.half_d + EGO_WIDTH / 2 + 0.25
         inside = abs(other.d - near) < room
-        cutting = not inside and abs(other.target_d - near) < room - 0.3 and other.speed_s > 0.5
+        towards = Blinker.LEFT if other.d < near else Blinker.RIGHT
+        signals = actor.blinker is towards and abs(other.d - near) < 4.6 and other.rear > me.front
+        cutting = not inside and other.speed_s > 0.5 and (signals or abs(other.target_d - near) < room - 0.3)
         if not inside and not cutting:
             continue
         if inside and actor.speed > 0.5 and other.speed_s < 0.6 * actor.speed:
@@ -139,7 +141,7 @@ def stop_constraints(me: Surroundings, world: World, memory: Memory) -> tuple[li
 def _must_stop(rule: StopRule, me: Surroundings, gap: float, world: World, memory: Memory) -> bool:
     if rule.control is Control.LIGHT and rule.light is not None:
         lamp = world.lamp(rule.light)
-        if rule.light in world.removed or lamp is Lamp.GREEN:
+        if lamp is Lamp.GREEN:
             return False
         if rule.id not in memory.braking_for and me.speed * me.speed / (2.0 * max(gap, 0.2)) > 3.2:
             # Too late to stop: cross on yellow (dilemma zone).

@@ -6,7 +6,8 @@ union of the lanes within 6 m, contains the ego box. Wrong lane: heading more th
 counts until its first collision or off-road.
 
 Close encounter is ours, as nothing public defines it: the boxes, moved on with constant speed and curvature, would
-intersect within 0.95 s while the ego vehicle moves and the other is not behind it. The 0.95 s are nuPlan's bound on
+intersect within 0.95 s, and also moved on straight ahead, while the ego vehicle moves and the other is not behind it.
+Both, because either alone sees collisions that nobody would: the one while weaving, the other in every bend. The 0.95 s are nuPlan's bound on
 time to collision (metric "time to collision within bound", least_min_ttc), which stems from the studies of critical
 encounters by Hayward (1972) and van der Horst and Hogema (1993).
 """
@@ -140,18 +141,26 @@ def find_encounter(world: World) -> str | None:
         reach = (ego.speed + actor.speed) * ENCOUNTER_TIME + 12.0
         if abs(dx) > reach or abs(dy) > reach or dx * c + dy * s < -EGO_LENGTH / 2:
             continue
-        heading, bend = actor.yaw - actor.facing, actor.path.curvature_at(actor.s)
-        room = (EGO_LENGTH + EGO_WIDTH + actor.length + actor.width) / 2
-        for time in ENCOUNTER_STEPS:
-            px, py, turn = _move_on(x, y, ego.yaw, ego.speed, ego.curvature, time)
-            qx, qy, other_turn = _move_on(actor.x, actor.y, heading, actor.speed, bend, time)
-            if abs(qx - px) > room or abs(qy - py) > room:
-                continue
-            mine = corners(px, py, ego.yaw + turn, EGO_LENGTH * SHRINK, EGO_WIDTH * SHRINK)
-            theirs = corners(qx, qy, actor.yaw + other_turn, actor.length * SHRINK, actor.width * SHRINK)
-            if meet(mine, theirs):
-                return actor.id
+        bend = actor.path.curvature_at(actor.s)
+        if _will_meet(ego, actor, ego.curvature, bend) and _will_meet(ego, actor, 0.0, 0.0):
+            return actor.id
     return None
+
+
+def _will_meet(ego: Ego, actor: Actor, curvature: float, bend: float) -> bool:
+    x, y = ego.centre
+    heading = actor.yaw - actor.facing
+    room = (EGO_LENGTH + EGO_WIDTH + actor.length + actor.width) / 2
+    for time in ENCOUNTER_STEPS:
+        px, py, turn = _move_on(x, y, ego.yaw, ego.speed, curvature, time)
+        qx, qy, other_turn = _move_on(actor.x, actor.y, heading, actor.speed, bend, time)
+        if abs(qx - px) > room or abs(qy - py) > room:
+            continue
+        mine = corners(px, py, ego.yaw + turn, EGO_LENGTH * SHRINK, EGO_WIDTH * SHRINK)
+        theirs = corners(qx, qy, actor.yaw + other_turn, actor.length * SHRINK, actor.width * SHRINK)
+        if meet(mine, theirs):
+            return True
+    return False
 
 
 def _move_on(x: float, y: float, yaw: float, speed: float, curvature: float, time: float) -> tuple[float, float, float]:

@@ -90,13 +90,17 @@ class Scenario:
 
 @dataclass(eq=False)
 class World:
-    """The state at one time. `removed` holds the identities of causes that an intervention has taken away."""
+    """The state at one time.
+
+    removed: identities of causes that an intervention has taken away. lamps: what lights are made to show by one.
+    """
 
     scenario: Scenario
     ego: Ego
     actors: list[Actor]
     tick: int = 0
     removed: frozenset[str] = field(default_factory=frozenset)
+    lamps: dict[str, Lamp] = field(default_factory=dict)
 
     @property
     def time(self) -> float:
@@ -116,8 +120,8 @@ class World:
         return next((actor for actor in self.actors if actor.id == id), None)
 
     def lamp(self, light: str) -> Lamp:
-        """What a light shows now; one that was taken away by an intervention shows green."""
-        return Lamp.GREEN if light in self.removed else self.scenario.roads.light(light).lamp(self.time)
+        """What a light shows now, after interventions."""
+        return self.lamps[light] if light in self.lamps else self.scenario.roads.light(light).lamp(self.time)
 
 
 def drive(ego: Ego, acceleration: float, curvature: float, blinker: str = "off") -> Ego:

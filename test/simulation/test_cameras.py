@@ -9,6 +9,7 @@ import pytest
 from alpamayo_ros.simulation.actor import Actor, ActorKind, Blinker
 from alpamayo_ros.simulation.cameras import Renderer
 from alpamayo_ros.simulation.episode import drive_expert
+from alpamayo_ros.simulation.road import Lamp
 from alpamayo_ros.simulation.scenarios import build
 from alpamayo_ros.simulation.world import Daylight, Weather, World
 from alpamayo_ros.types import CameraRole
@@ -91,7 +92,7 @@ def test_night_is_dark_and_fog_hides_what_is_far(renderer: Renderer) -> None:
 def test_the_lamp_that_is_lit_is_seen(renderer: Renderer) -> None:
     world = replace(build("red_light_behind_lead", 4), weather=Weather.CLEAR, daylight=Daylight.DAY).begin()
     red = renderer.render(alone(world), CameraRole.FRONT_TELE_30).astype(int)
-    green = renderer.render(alone(replace(world, removed=frozenset({"light-0"}))), CameraRole.FRONT_TELE_30).astype(int)
+    green = renderer.render(alone(replace(world, lamps={"light-0": Lamp.GREEN})), CameraRole.FRONT_TELE_30).astype(int)
     changed = np.abs(red - green).sum(axis=2) > 60
     assert changed.any()
     assert (red[..., 0] - red[..., 1])[changed].max() > 80
@@ -121,6 +122,7 @@ def test_large_pictures_show_the_same_scene() -> None:
 DIGEST = """
 from alpamayo_ros.simulation.cameras import Renderer
 from alpamayo_ros.simulation.episode import drive_expert
+from alpamayo_ros.simulation.road import Lamp
 from alpamayo_ros.simulation.scenarios import build
 from alpamayo_ros.types.rig import default_rig
 import hashlib

@@ -37,7 +37,7 @@ class Renderer:
         self.views = {role: View(camera, supersampling) for role, camera in rig.cameras.items()}
         self._stage: Stage | None = None
         self._backdrops: dict[CameraRole, Backdrop] = {}
-        self._moment: tuple[World, int, frozenset[str], Moment] | None = None
+        self._moment: tuple[World, int, Moment] | None = None
 
     def stage(self, scenario: Scenario) -> Stage:
         """The prepared scenery of a scenario."""
@@ -51,8 +51,8 @@ class Renderer:
         """The moving things of a world, shared by all cameras."""
         stage = self.stage(world.scenario)
         if self._moment is None or self._moment[0] is not world or self._moment[1] != world.tick:
-            self._moment = (world, world.tick, world.removed, moment(world, stage))
-        return self._moment[3]
+            self._moment = (world, world.tick, moment(world, stage))
+        return self._moment[2]
 
     def render(self, world: World, role: CameraRole) -> np.ndarray:
         """(H, W, 3) uint8 RGB picture of one camera. Raises KeyError where the rig has no such camera."""

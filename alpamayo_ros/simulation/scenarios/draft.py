@@ -58,6 +58,17 @@ class Draft:
     def side(self) -> int:
         return 1 if self.chance(0.5) else -1
 
+    def braking_room(self, limit: float) -> float:
+        """A distance in metres from the front bumper after which the expert brakes about 3 to 5 s into the scenario.
+
+        It brakes when 1.15 m/s^2 become necessary; before that a label needs 2 s of history.
+        """
+        return limit * self.uniform(2.9, 5.0) + limit * limit / 2.3
+
+    def steering_room(self, limit: float) -> float:
+        """The same for something that is driven around: moving over takes about four seconds."""
+        return limit * self.uniform(6.8, 9.0)
+
     @property
     def way(self) -> Route:
         """The route; a kind has to set it before it uses this."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from alpamayo_ros.simulation.actor import Blinker, Event
+from alpamayo_ros.simulation.longitudinal import WEATHER_SPEED
 from alpamayo_ros.simulation.path import Path, shift
 from alpamayo_ros.simulation.road import Area, Ground, Lane, Marking, Paint, SignKind
 from alpamayo_ros.simulation.route import Goal, Manoeuvre, Neighbour, RoadEvent, Route
@@ -81,9 +82,11 @@ def aborted_lane_change(draft: Draft) -> None:
     limit = draft.way.limit
     begin = draft.front + limit * draft.uniform(2.5, 4.5)
     _ask(draft, side, begin, begin + limit * 12.0)
-    pace = limit * 0.93
+    # Beside us when we begin, whatever the weather makes of the speed.
+    draft.speed = limit * 0.95
+    pace = limit * WEATHER_SPEED[draft.weather] * 0.975
     taker = draft.add(draft.vehicle_kind(0.15), street.path, 0.0, side * 2 * WIDTH, pace, reacts=False)
-    taker.s = draft.front + draft.uniform(0.0, 7.0)
+    taker.s = draft.front + draft.uniform(-3.5, 1.5)
     drift = side * (0.3 if draft.hard else 0.2)
     blinker = Blinker.RIGHT if side > 0 else Blinker.LEFT
     taker.events = (

@@ -27,7 +27,7 @@ def badly_parked(draft: Draft) -> None:
     """A parked vehicle reaches a little into our lane from the right: move over within the lane. Challenging: several,
     with traffic coming towards us."""
     street = plain_street(draft, draft.uniform(8.5, 12.5))
-    s = draft.front + draft.way.limit * draft.uniform(3.8, 5.5)
+    s = draft.front + draft.steering_room(draft.way.limit)
     for _ in range(draft.count(2, 3) if draft.hard else 1):
         kind = ActorKind.VAN if draft.chance(0.3) else ActorKind.CAR
         width = SIZES[kind][1]
@@ -42,7 +42,7 @@ def over_the_line(draft: Draft) -> None:
     """A vehicle that stands on the other side reaches over the centre line: move right within the lane. Challenging:
     a truck, and cars that pass it towards us."""
     street = plain_street(draft, draft.uniform(8.5, 12.5))
-    s = draft.front + draft.way.limit * draft.uniform(3.8, 5.5)
+    s = draft.front + draft.steering_room(draft.way.limit)
     back = reverse(street.path)
     kind = ActorKind.TRUCK if draft.hard else ActorKind.CAR
     width = SIZES[kind][1]
@@ -55,7 +55,7 @@ def double_parked(draft: Draft) -> None:
     """A vehicle stands in our lane: around it over the centre line. Challenging: let oncoming traffic pass first."""
     street = plain_street(draft, draft.uniform(8.5, 12.0))
     limit = draft.way.limit
-    distance = limit * draft.uniform(4.5, 6.0)
+    distance = draft.steering_room(limit)
     s = draft.front + distance
     kind = (ActorKind.CAR, ActorKind.VAN)[draft.count(0, 1)]
     width = SIZES[kind][1]
@@ -76,7 +76,7 @@ def breakdown_left(draft: Draft) -> None:
     traffic on our right."""
     street = highway(draft, (0.0, -3.6), draft.uniform(14.0, 18.0), bend=0.0006)
     limit = draft.way.limit
-    s = draft.front + limit * draft.uniform(4.5, 6.0)
+    s = draft.front + draft.steering_room(limit)
     width = SIZES[ActorKind.CAR][1]
     draft.park(street.path, s, 1.8 - draft.uniform(1.05, 1.4) + width / 2, kind=ActorKind.CAR, width=width, hazard=True)
     if draft.hard:
@@ -89,7 +89,7 @@ def breakdown_left(draft: Draft) -> None:
 def debris(draft: Draft) -> None:
     """Something lies in the lane. Challenging: at night or in rain, with traffic beside."""
     street = highway(draft, (0.0, 3.6) if draft.chance(0.5) else (0.0, -3.6), draft.uniform(13.0, 17.0), bend=0.0006)
-    s = draft.front + draft.way.limit * draft.uniform(4.5, 6.0)
+    s = draft.front + draft.steering_room(draft.way.limit)
     draft.add(ActorKind.DEBRIS, street.path, s, draft.side() * draft.uniform(0.25, 0.6), reacts=False)
     if draft.hard:
         lane = street.ours[1]
@@ -101,7 +101,7 @@ def construction(draft: Draft) -> None:
     side = draft.side()
     street = highway(draft, (0.0, side * 3.6), draft.uniform(13.0, 17.0), bend=0.0006)
     limit = draft.way.limit
-    begin = draft.front + limit * draft.uniform(5.5, 7.0)
+    begin = draft.front + draft.steering_room(limit)
     # The taper runs from the far edge of our lane towards the free one.
     for index, s in enumerate(np.arange(0.0, 24.0, 4.0)):
         draft.add(ActorKind.CONE, street.path, begin + float(s), side * (-1.6 + 2.7 * index / 5), reacts=False)

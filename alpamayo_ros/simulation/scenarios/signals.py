@@ -71,9 +71,9 @@ def lit_crowd(draft: Draft, junction: Junction, light: str) -> None:
 def red_light(draft: Draft) -> None:
     """The light is red, or turns red, as we come; then it turns green. Challenging: a late yellow, night, rain."""
     limit = draft.uniform(9.0, 14.5)
-    distance = limit * (draft.uniform(3.6, 5.5) if draft.hard else draft.uniform(4.5, 7.5))
+    distance = draft.braking_room(limit)
     junction = town_junction(draft, limit, distance, ((0.0,), (0.0, 3.5), (-3.5, 0.0))[draft.count(0, 2)])
-    green = draft.uniform(10.0, 14.0)
+    green = draft.uniform(12.0, 15.0)
     if draft.chance(0.7 if draft.hard else 0.4):
         yellow = distance / limit - draft.uniform(2.7, 3.4)
         phases = (
@@ -96,7 +96,9 @@ def red_light(draft: Draft) -> None:
 def red_light_behind_lead(draft: Draft) -> None:
     """The light is red and somebody already waits for it: the lead is the proximate cause."""
     limit = draft.uniform(9.0, 14.0)
-    junction = town_junction(draft, limit, limit * draft.uniform(5.5, 8.0), (0.0,) if draft.chance(0.5) else (0.0, 3.5))
+    junction = town_junction(
+        draft, limit, draft.braking_room(limit) + 14.0, (0.0,) if draft.chance(0.5) else (0.0, 3.5)
+    )
     green = draft.uniform(9.5, 13.0)
     light = add_lights(draft, junction, ((0.0, Lamp.RED), (green, Lamp.GREEN)))
     add_stop(draft, junction, Control.LIGHT, light)
@@ -113,7 +115,7 @@ def red_light_behind_lead(draft: Draft) -> None:
 def green_light(draft: Draft) -> None:
     """Green, and it stays green: drive on. Challenging: somebody on the crossing street runs the red light."""
     limit = draft.uniform(10.0, 14.5)
-    distance = limit * draft.uniform(4.0, 6.5)
+    distance = draft.braking_room(limit)
     junction = town_junction(draft, limit, distance)
     light = add_lights(draft, junction, ((0.0, Lamp.GREEN),))
     add_stop(draft, junction, Control.LIGHT, light)
@@ -135,11 +137,11 @@ def green_light(draft: Draft) -> None:
 def stop_sign(draft: Draft) -> None:
     """Stop, look, go. Challenging: crossing traffic that does not stop, to be let through first."""
     limit = draft.uniform(8.5, 12.5)
-    junction = town_junction(draft, limit, limit * draft.uniform(4.0, 6.0))
+    junction = town_junction(draft, limit, draft.braking_room(limit))
     add_stop(draft, junction, Control.STOP_SIGN)
     cross = junction.cross
     half = cross.path.length / 2
-    when = draft.uniform(6.5, 10.5)
+    when = draft.uniform(11.5, 15.0)
     for path, offset in ((cross.path, cross.ours[0]), (reverse(cross.path), -cross.theirs[0])):
         if draft.chance(0.9 if draft.hard else 0.5):
             speed = draft.uniform(7.0, 10.0)
@@ -154,12 +156,12 @@ def stop_sign(draft: Draft) -> None:
 def yield_sign(draft: Draft) -> None:
     """A priority road to be crossed at a yield sign: let the crossing traffic pass. Challenging: from both sides."""
     limit = draft.uniform(8.5, 12.0)
-    distance = limit * draft.uniform(4.5, 6.5)
+    distance = draft.braking_room(limit)
     junction = town_junction(draft, limit, distance)
     add_stop(draft, junction, Control.YIELD_SIGN)
     cross = junction.cross
     half = cross.path.length / 2
-    arrive = distance / limit + 1.0
+    arrive = distance / limit + 1.2
     sides = [(cross.path, cross.ours[0]), (reverse(cross.path), -cross.theirs[0])]
     if draft.chance(0.5):
         sides.reverse()

@@ -26,7 +26,7 @@ from alpamayo_ros.types import LateralDecision as Lat
 def turning(draft: Draft, side: int, green: bool) -> tuple[Junction, float, float, str | None]:
     """A junction where the route turns; returns it, where the turn begins and ends, and the light."""
     limit = draft.uniform(8.5, 12.5)
-    junction = town_junction(draft, limit, limit * draft.uniform(4.0, 5.5))
+    junction = town_junction(draft, limit, draft.braking_room(limit))
     path, start, stop = turn_path(junction, side)
     old = draft.way
     neighbours = [Neighbour(3.5, False, stop=junction.line)]
@@ -134,7 +134,7 @@ def emergency_oncoming(draft: Draft) -> None:
 def emergency_crossing(draft: Draft) -> None:
     """Our light is green, but an emergency vehicle crosses on red: let it through. Challenging: hidden longer, rain."""
     limit = draft.uniform(9.5, 13.5)
-    distance = limit * draft.uniform(4.5, 6.5)
+    distance = draft.braking_room(limit)
     junction = town_junction(draft, limit, distance)
     light = add_lights(draft, junction, ((0.0, Lamp.GREEN),))
     add_stop(draft, junction, Control.LIGHT, light)

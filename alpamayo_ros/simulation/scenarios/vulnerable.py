@@ -49,7 +49,7 @@ def mid_block(draft: Draft, limit: float, distance: float) -> tuple[Street, floa
 def crosswalk(draft: Draft) -> None:
     """People cross at a crosswalk: let them pass. Challenging: several, from both sides, a child or a stroller."""
     limit = draft.uniform(8.5, 13.0)
-    street, s = mid_block(draft, limit, limit * draft.uniform(5.0, 6.5))
+    street, s = mid_block(draft, limit, draft.braking_room(limit))
     oncoming(draft, street, 0.5)
     for _ in range(draft.count(2, 4) if draft.hard else 1):
         side = draft.side()
@@ -85,7 +85,7 @@ def jaywalker(draft: Draft) -> None:
     """Somebody walks into the road away from any crosswalk. Challenging: a child, from between parked cars."""
     limit = draft.uniform(8.0, 10.5) if draft.hard else draft.uniform(8.5, 12.5)
     street = two_way(draft, limit, bend=0.0008)
-    s = draft.front + limit * draft.uniform(4.5, 6.5)
+    s = draft.front + draft.braking_room(limit)
     side = -1 if draft.chance(0.65) else 1
     kind = ActorKind.CHILD if draft.hard and draft.chance(0.6) else ActorKind.PEDESTRIAN
     speed = draft.uniform(1.5, 2.1) if draft.hard else draft.uniform(1.2, 1.7)
@@ -134,10 +134,10 @@ def school_bus(draft: Draft) -> None:
     for actor in list(draft.actors):
         if actor.d > 0.0:
             draft.actors.remove(actor)
-    s = draft.front + limit * draft.uniform(5.5, 7.0)
+    s = draft.front + draft.braking_room(limit) + 4.0
     back = reverse(street.path)
     bus = draft.add(ActorKind.SCHOOL_BUS, back, street.path.length - s - 6.0, -3.5, 0.0, beacons=True, reacts=False)
-    off = draft.uniform(10.5, 13.0)
+    off = draft.uniform(13.0, 15.5)
     bus.events = (
         Event(after=off, sets=(("beacons", False),)),
         Event(after=off + 1.0, sets=(("desired", 8.0), ("reacts", True))),
@@ -146,7 +146,7 @@ def school_bus(draft: Draft) -> None:
     for index in range(draft.count(1, 3) if draft.hard else draft.count(0, 1)):
         path, _ = across(street, s + 1.0 + index * 0.8, 1, before=1.0)
         child = walker(draft, path, 1.5, ActorKind.CHILD)
-        child.events = (Event(after=4.5 + index * 0.7, sets=(("desired", 1.5), *STEPPING_OUT)),)
+        child.events = (Event(after=6.5 + index * 0.7, sets=(("desired", 1.5), *STEPPING_OUT)),)
     walkers(draft, street, draft.count(0, 4))
 
 

@@ -29,7 +29,7 @@ def sharp_curve(draft: Draft) -> None:
     side = draft.side()
     radius = draft.uniform(32.0, 50.0) if draft.hard else draft.uniform(45.0, 75.0)
     angle = draft.uniform(0.7, 1.4)
-    begin = draft.start + limit * draft.uniform(4.5, 6.5)
+    begin = draft.start + limit * draft.uniform(5.5, 8.0)
     pieces = [(begin, 0.0), (radius * angle, side / radius), (25.0, 0.0)]
     if draft.hard:
         pieces += [(radius * angle * 0.8, -side / radius)]
@@ -44,7 +44,7 @@ def sharp_curve(draft: Draft) -> None:
 def speed_bump(draft: Draft) -> None:
     """A hump across the road. Challenging: several, at night, people beside the road."""
     street = two_way(draft, draft.uniform(8.5, 12.5), bend=0.0012)
-    at = draft.front + draft.way.limit * draft.uniform(4.0, 6.0)
+    at = draft.front + draft.braking_room(draft.way.limit)
     for index in range(2 if draft.hard else 1):
         s = at + index * draft.uniform(45.0, 60.0)
         right, left = street.right, street.left
@@ -58,7 +58,7 @@ def speed_bump(draft: Draft) -> None:
 def narrow_bridge(draft: Draft) -> None:
     """The road narrows between barriers: slow down. Challenging: with a truck coming towards us."""
     street = two_way(draft, draft.uniform(13.0, 17.0), bend=0.0008)
-    begin = draft.front + draft.way.limit * draft.uniform(4.0, 5.5)
+    begin = draft.front + draft.braking_room(draft.way.limit) * 0.9
     end = begin + draft.uniform(35.0, 50.0)
     for s in np.arange(begin, end, 2.2):
         for d in (-1.75 - 0.15, 1.75 + 3.5 + 0.15):
@@ -73,7 +73,7 @@ def narrow_bridge(draft: Draft) -> None:
 def roundabout(draft: Draft) -> None:
     """Give way to those who are in the circle, then drive through it slowly. Challenging: more of them."""
     limit = draft.uniform(9.0, 13.0)
-    before = draft.front + limit * draft.uniform(4.0, 5.5)
+    before = draft.front + draft.braking_room(limit)
     radius, bend = 13.5, 0.62
     arcs = [(11.0 * bend, -1 / 11.0), (radius * 2 * bend, 1 / radius), (11.0 * bend, -1 / 11.0)]
     path = trace([(before, 0.0), *arcs, (160.0, 0.0)], ease=4.0)
