@@ -62,7 +62,7 @@ _BARE: dict[AnyDecision, tuple[str, ...]] = {
     _LONG.SET_SPEED_TRACKING: ("resume the target speed", "hold the target speed", "proceed"),
     _LONG.LEAD_OBSTACLE_FOLLOWING: ("keep a safe following distance", "keep a safe following gap", "keep a safe gap"),
     _LONG.SPEED_ADAPTATION: ("adapt the speed", "adjust the speed", "adapt speed"),
-    _LONG.GAP_SEARCHING: ("adjust speed to find a gap", "adjust speed to open a gap", "search for a gap"),
+    _LONG.GAP_SEARCHING: ("adjust speed to find a gap", "adjust speed to open a gap", "find a gap"),
     _LONG.ACCELERATION_FOR_PASSING: ("accelerate to pass", "accelerate to overtake", "overtake"),
     _LONG.YIELD: ("yield the right of way", "give way", "yield"),
     _LONG.STOP_FOR_STATIC_CONSTRAINTS: ("come to a stop", "stop and hold", "stop"),
@@ -135,9 +135,9 @@ _TRANSITIVE: dict[AnyDecision, tuple[_Row, ...]] = {
     ),
     _LONG.GAP_SEARCHING: (
         ((_MERGING,), ("adjust speed to open a gap for", "open a gap for")),
-        ((OBJECTS,), ("adjust speed to find a gap behind", "search for a gap behind")),
+        ((OBJECTS,), ("adjust speed to find a gap behind", "search for a gap behind", "find a gap behind")),
         ((Selector(ComponentCategory.ROUTING_INTENT, ("merge",)), LANES, EVENTS),
-         ("adjust speed to find a gap before", "search for a gap before")),
+         ("adjust speed to find a gap before", "search for a gap before", "find a gap before")),
     ),
     _LONG.ACCELERATION_FOR_PASSING: (
         ((LEADS,), ("accelerate to pass", "accelerate to overtake", "overtake")),

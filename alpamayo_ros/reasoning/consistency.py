@@ -16,19 +16,27 @@ table is public. The one below is ours. Its principles:
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from alpamayo_ros.reasoning.causes import AnyDecision, may_cause
-from alpamayo_ros.reasoning.meta_actions import CUT_SPEEDS, TURN_HEADING, MetaActions
+from alpamayo_ros.reasoning.meta_actions import CUT_SPEEDS, LANE_CHANGE_OFFSET, TURN_HEADING, MetaActions
 from alpamayo_ros.reasoning.parser import ParsedTrace
-from alpamayo_ros.types import Decision, LateralDecision, LongitudinalDecision
-from alpamayo_ros.types.decision import LaneAction, LateralAction, LongitudinalAction
+from alpamayo_ros.reasoning.vocabulary import SIDES
+from alpamayo_ros.types import (
+    Decision,
+    LaneAction,
+    LateralAction,
+    LateralDecision,
+    LongitudinalAction,
+    LongitudinalDecision,
+)
 
 _LONG = LongitudinalDecision
 _LAT = LateralDecision
 
 # Figures of the table; all ours.
-LAUNCH_SPEED = 2.0  # m/s; below it a strong acceleration is an ordinary pull-away
+LAUNCH_SPEED = 2.0  # m/s; below it a car creeps, and a strong acceleration is an ordinary pull-away
 UNCHANGED_SPEED = 2.0  # m/s; what a car that "changes nothing" may gain or lose over the horizon
 STANDING = CUT_SPEEDS[0]  # m/s; the autolabeler's boundary of standing
 STILL_DISTANCE = 1.0  # m; a plan shorter than this does not move
@@ -41,6 +49,15 @@ WHOLE_LANE = 3.0  # m; a nudge stays below, else it is a lane change
 ABORTED_OFFSET = 2.0  # m; more is no return to the lane
 
 
+_GENTLE_UP, _STRONG_UP = LongitudinalAction.GENTLE_ACCELERATE, LongitudinalAction.STRONG_ACCELERATE
+_GENTLE_DOWN, _STRONG_DOWN = LongitudinalAction.GENTLE_DECELERATE, LongitudinalAction.STRONG_DECELERATE
+_HALT, _HOLD = LongitudinalAction.STOP, LongitudinalAction.MAINTAIN_SPEED
+_NONE: frozenset[LongitudinalAction] = frozenset()
+_UP = frozenset({_GENTLE_UP, _STRONG_UP})
+_DOWN = frozenset({_GENTLE_DOWN, _STRONG_DOWN, _HALT})
+_GENTLE = frozenset({_GENTLE_UP, _GENTLE_DOWN})
+
+
 @dataclass(frozen=True)
 class _SpeedRule:
     """What one longitudinal decision asks of the longitudinal meta-actions.
@@ -50,7 +67,10 @@ class _SpeedRule:
     wait: whether the car may stand from the beginning.
     halt: whether the car may come to a stand.
     launch: whether it may accelerate strongly from (near) standstill.
-    arrive: whether the plan must end standing or still slowing, with no acceleration before it stands.
+    after_hold: further labels of the first change, once the speed was held for a while.
+    never: labels that may not occur at all.
+    arrives: whether the plan must end standing or still slowing, with no acceleration before it stands.
+    at_most: how far the speed may leave the initial one, m/s.
     """
 
     first: frozenset[LongitudinalAction]
@@ -58,74 +78,76 @@ class _SpeedRule:
     wait: bool
     halt: bool
     launch: bool = False
-    arrive: bool = False
+    after_hold: frozenset[LongitudinalAction] = _NONE
+    never: frozenset[LongitudinalAction] = _NONE
+    arrives: bool = False
+    at_most: float = math.inf
 
 
 @dataclass(frozen=True)
 class _PathRule:
     """What one lateral decision asks of the lane-level and lateral meta-actions.
 
-    needs: lane-level labels of which one must be the first sideways movement; none: no such demand.
-    offset: (least, most) metres to the decision's own side that the car must move.
-    turns: whether the heading must change to the decision's own side.
-    bends: whether the path may turn off or steer sharply.
-    leaves: whether the car may leave its lane.
+    side: the decision's own side, where it has one.
+    shifts: whether the first sideways movement must be to that side.
+    offset: (least, most) metres to that side that the car must move.
+    arrives: whether the car must reach the next lane, or still be on the way to it at the end.
+    turns: whether the heading must change to that side; else the path may neither turn off nor steer sharply.
+    moves: whether the car must move at all.
+    stays: whether the car must keep within its lane.
+    final: how far from its initial offset the car may end, metres.
     """
 
     side: str = ""
-    needs: frozenset[LaneAction] = frozenset()
-    offset: tuple[float, float] = (0.0, float("inf"))
+    shifts: bool = False
+    offset: tuple[float, float] = (0.0, math.inf)
+    arrives: bool = False
     turns: bool = False
-    bends: bool = False
-    leaves: bool = True
+    moves: bool = False
+    stays: bool = False
+    final: float = math.inf
+
+    @property
+    def is_maneuver(self) -> bool:
+        """Whether it asks for something to happen, which may therefore be still to come."""
+        return self.shifts or self.turns or self.moves
 
 
-_GENTLE_UP, _STRONG_UP = LongitudinalAction.GENTLE_ACCELERATE, LongitudinalAction.STRONG_ACCELERATE
-_GENTLE_DOWN, _STRONG_DOWN = LongitudinalAction.GENTLE_DECELERATE, LongitudinalAction.STRONG_DECELERATE
-_HALT, _HOLD = LongitudinalAction.STOP, LongitudinalAction.MAINTAIN_SPEED
-_UP = frozenset({_GENTLE_UP, _STRONG_UP})
-_DOWN = frozenset({_GENTLE_DOWN, _STRONG_DOWN, _HALT})
-_GENTLE = frozenset({_GENTLE_UP, _GENTLE_DOWN})
-
-
-def _shift(side: str) -> frozenset[LaneAction]:
-    return frozenset({LaneAction(f"slight_shift_{side}"), LaneAction(f"lane_change_{side}")})
-
-
-# The table: decision × meta-actions. Reverse agrees with no decision of the closed set.
+# The table: decision × meta-actions. Reversing agrees with no decision of the closed set.
 SPEED_RULES: dict[LongitudinalDecision | None, _SpeedRule] = {
-    # decision                           first change         hold         wait        halt         pull-away    arrive
-    None:                      _SpeedRule(_GENTLE,             hold=True,  wait=True,  halt=False),
-    _LONG.SET_SPEED_TRACKING:  _SpeedRule(_GENTLE,             hold=True,  wait=False, halt=False, launch=True),
+    #                                 first change       hold        wait         halt
+    None:                   _SpeedRule(_GENTLE,          hold=True,  wait=True,  halt=False, at_most=UNCHANGED_SPEED),
+    _LONG.SET_SPEED_TRACKING:
+                            _SpeedRule(_GENTLE,          hold=True,  wait=False, halt=False, launch=True,
+                                       never=frozenset({_STRONG_DOWN})),
     _LONG.LEAD_OBSTACLE_FOLLOWING:
-                               _SpeedRule(_DOWN | {_GENTLE_UP}, hold=True, wait=True,  halt=True,  launch=True),
-    _LONG.SPEED_ADAPTATION:    _SpeedRule(_DOWN - {_HALT},     hold=True,  wait=False, halt=False),
-    _LONG.GAP_SEARCHING:       _SpeedRule(_UP | _DOWN,         hold=True,  wait=False, halt=True,  launch=True),
+                            _SpeedRule(_DOWN | _GENTLE,  hold=True,  wait=True,  halt=True,  launch=True),
+    # The speed of the road, once held, may be left again: the curve ends within the horizon.
+    _LONG.SPEED_ADAPTATION: _SpeedRule(_DOWN,            hold=True,  wait=False, halt=True,
+                                       after_hold=frozenset({_GENTLE_UP})),
+    _LONG.GAP_SEARCHING:    _SpeedRule(_UP | _DOWN,      hold=True,  wait=False, halt=True,  launch=True),
     _LONG.ACCELERATION_FOR_PASSING:
-                               _SpeedRule(_UP,                 hold=False, wait=False, halt=False, launch=True),
-    _LONG.YIELD:               _SpeedRule(_DOWN,               hold=False, wait=True,  halt=True),
+                            _SpeedRule(_UP,              hold=False, wait=False, halt=False, launch=True),
+    _LONG.YIELD:            _SpeedRule(_DOWN,            hold=False, wait=True,  halt=True),
     _LONG.STOP_FOR_STATIC_CONSTRAINTS:
-                               _SpeedRule(_DOWN,               hold=False, wait=True,  halt=True,  arrive=True),
+                            _SpeedRule(_DOWN,            hold=False, wait=True,  halt=True,  arrives=True),
 }  # fmt: skip
 
 PATH_RULES: dict[LateralDecision | None, _PathRule] = {
-    None:                _PathRule(leaves=False),
-    _LAT.LANE_KEEPING:   _PathRule(leaves=False),
-    _LAT.MERGE_SPLIT:    _PathRule(),
-    # Right-hand traffic: the curb is on the right.
-    _LAT.PULL_OVER:      _PathRule("right", needs=_shift("right")),
-    _LAT.MANEUVER_ABORT: _PathRule(),
-    **{_LAT(f"out_of_lane_nudge_{s}"): _PathRule(s, needs=_shift(s), offset=(OUT_OF_LANE, WHOLE_LANE))
-       for s in ("left", "right")},
-    **{_LAT(f"in_lane_nudge_{s}"): _PathRule(s, needs=_shift(s), offset=(0.0, WITHIN_LANE))
-       for s in ("left", "right")},
-    **{_LAT(f"lane_change_{s}"): _PathRule(s, needs=frozenset({LaneAction(f"lane_change_{s}")}))
-       for s in ("left", "right")},
-    **{_LAT(f"turn_{s}"): _PathRule(s, turns=True, bends=True) for s in ("left", "right")},
+    None:                _PathRule(stays=True),
+    _LAT.LANE_KEEPING:   _PathRule(stays=True),
+    _LAT.MERGE_SPLIT:    _PathRule(moves=True),
+    _LAT.PULL_OVER:      _PathRule("right", shifts=True),  # right-hand traffic: the curb is on the right
+    _LAT.MANEUVER_ABORT: _PathRule(final=ABORTED_OFFSET),
+    **{_LAT(f"out_of_lane_nudge_{s}"): _PathRule(s, shifts=True, offset=(OUT_OF_LANE, WHOLE_LANE)) for s in SIDES},
+    **{_LAT(f"in_lane_nudge_{s}"): _PathRule(s, shifts=True, offset=(0.0, WITHIN_LANE)) for s in SIDES},
+    **{_LAT(f"lane_change_{s}"): _PathRule(s, shifts=True, offset=(LANE_CHANGE_OFFSET, math.inf), arrives=True)
+       for s in SIDES},
+    **{_LAT(f"turn_{s}"): _PathRule(s, turns=True) for s in SIDES},
 }  # fmt: skip
 
-# Longitudinal decisions that may hold a maneuver back: it is still to come when the plan ends standing, or, while a gap
-# is searched, at any speed.
+# Longitudinal decisions that may hold a maneuver back: it is still to come when the plan ends standing or creeping, or,
+# while a gap is searched, at any speed.
 _HOLDS_BACK = (_LONG.YIELD, _LONG.STOP_FOR_STATIC_CONSTRAINTS, _LONG.LEAD_OBSTACLE_FOLLOWING)
 
 _EXPLAINED: dict[AnyDecision | None, str] = {
@@ -140,10 +162,10 @@ _EXPLAINED: dict[AnyDecision | None, str] = {
     _LAT.MERGE_SPLIT: "a merge or split",
     _LAT.PULL_OVER: "pulling over",
     _LAT.MANEUVER_ABORT: "aborting the maneuver",
-    **{_LAT(f"out_of_lane_nudge_{s}"): f"a nudge {s} out of the lane" for s in ("left", "right")},
-    **{_LAT(f"in_lane_nudge_{s}"): f"a nudge {s} within the lane" for s in ("left", "right")},
-    **{_LAT(f"lane_change_{s}"): f"a lane change to the {s}" for s in ("left", "right")},
-    **{_LAT(f"turn_{s}"): f"a {s} turn" for s in ("left", "right")},
+    **{_LAT(f"out_of_lane_nudge_{s}"): f"a nudge {s} out of the lane" for s in SIDES},
+    **{_LAT(f"in_lane_nudge_{s}"): f"a nudge {s} within the lane" for s in SIDES},
+    **{_LAT(f"lane_change_{s}"): f"a lane change to the {s}" for s in SIDES},
+    **{_LAT(f"turn_{s}"): f"a {s} turn" for s in SIDES},
 }
 
 
@@ -186,6 +208,8 @@ def _judge_speed(parsed: ParsedTrace, decision: Decision, actions: MetaActions) 
     if _speed_agrees(None, actions):
         return AxisVerdict(True, f"explained no change of speed and the plan {done}")
     causes = [d for d in LongitudinalDecision if any(may_cause(c, d) for c in parsed.components)]
+    if _halts(actions) and _LONG.SPEED_ADAPTATION in causes:
+        causes.remove(_LONG.SPEED_ADAPTATION)  # what one slows for is no reason to stand, unless slowing was said
     if any(_speed_agrees(d, actions) for d in causes):
         return AxisVerdict(True, f"names the cause for which the plan {done}")
     return AxisVerdict(False, f"explained no change of speed but the plan {done}")
@@ -193,30 +217,24 @@ def _judge_speed(parsed: ParsedTrace, decision: Decision, actions: MetaActions) 
 
 def _speed_agrees(said: LongitudinalDecision | None, actions: MetaActions) -> bool:
     rule, labels = SPEED_RULES[said], [a.action for a in actions.longitudinal]
-    if LongitudinalAction.REVERSE in labels:
+    if LongitudinalAction.REVERSE in labels or any(label in rule.never for label in labels):
         return False
-    waits = labels[0] is _HALT
-    if waits and (len(labels) == 1 or rule.wait):
-        # Standing at first is all that a waiting decision asks; "no change" must also stay so.
-        return rule.wait and (said is not None or len(labels) == 1)
-    if not rule.halt and _halts(actions):
+    if labels == [_HALT]:
+        return rule.wait
+    if _halts(actions) and not rule.halt:
         return False
-    if said is None and max(abs(v - actions.initial_speed) for v in _speeds(actions)) > UNCHANGED_SPEED:
+    if max(abs(v - actions.initial_speed) for v in _speeds(actions)) > rule.at_most:
         return False
-    if rule.arrive and not _arrives(actions):
+    if labels[0] is _HALT and rule.wait:
+        return True  # who waits first has done what was said, and may go on
+    if rule.arrives and not _arrives(actions):
         return False
     first = next((i for i, label in enumerate(labels) if label is not _HOLD and not (label is _HALT and i == 0)), None)
     if first is None:
         return rule.hold or (_halts(actions) and rule.halt)
-    label = labels[first]
-    if label is _STRONG_UP and label not in rule.first:
-        return rule.launch and _speeds(actions)[first] <= LAUNCH_SPEED
-    # The road's speed, once held, may be left again: the curve ends within the horizon.
-    if said is _LONG.SPEED_ADAPTATION and label is _GENTLE_UP:
-        return labels[0] is _HOLD
-    if said is _LONG.SET_SPEED_TRACKING and _STRONG_DOWN in labels:
-        return False
-    return label in rule.first
+    if labels[first] in rule.first or (labels[first] in rule.after_hold and labels[0] is _HOLD):
+        return True
+    return rule.launch and labels[first] is _STRONG_UP and _speeds(actions)[first] <= LAUNCH_SPEED
 
 
 def _speeds(actions: MetaActions) -> list[float]:
@@ -245,50 +263,37 @@ def _speed_words(actions: MetaActions) -> str:
     labels = [a.action for a in actions.longitudinal]
     if LongitudinalAction.REVERSE in labels:
         return "reverses"
-    first = next((a for a in actions.longitudinal if a.action in _UP or a.action in (_GENTLE_DOWN, _STRONG_DOWN)), None)
-    if first is None:
-        if labels[0] is _HALT:
-            return "stays stopped"
-        return "comes to a stop" if _halts(actions) else "holds its speed"
-    how = "accelerates" if first.action in _UP else "slows"
-    begin = "waits and " if labels[0] is _HALT else ""
-    end = " and comes to a stop" if _halts(actions) else ""
-    return f"{begin}{how} by {abs(first.change):.1f} m/s{end}"
+    changes = [a for a in actions.longitudinal if a.action not in (_HOLD, _HALT)]
+    parts = ["waits"] if labels[0] is _HALT and changes else []
+    parts += [f"{'accelerates' if a.action in _UP else 'slows'} by {abs(a.change):.1f} m/s" for a in changes]
+    parts += ["comes to a stop"] if _halts(actions) else []
+    return ", ".join(parts) or ("stays stopped" if labels[0] is _HALT else "holds its speed")
 
 
 def _judge_path(parsed: ParsedTrace, decision: Decision, actions: MetaActions) -> AxisVerdict:
     said, done = decision.lateral, _path_words(actions)
     explained = _EXPLAINED[said] if said is not None else "no change of path"
-    if _held_back(decision, actions):
-        return AxisVerdict(True, f"explained {explained}, still to come: the plan {done}")
-    if said is not None and PATH_RULES[said].needs and _lane_unknown(actions):
-        return AxisVerdict(True, f"explained {explained}, which a curved path without lane data does not refute")
     if _path_agrees(said, actions):
         return AxisVerdict(True, f"explained {explained} and the plan {done}")
+    if _held_back(decision, actions):
+        return AxisVerdict(True, f"explained {explained}, still to come: the plan {done}")
+    if PATH_RULES[said].shifts and not actions.lane and actions.distance >= STILL_DISTANCE:
+        return AxisVerdict(True, f"explained {explained}, which a curved path without lane data does not refute")
     if said is None:
-        causes = [d for d in LateralDecision if d is not _LAT.LANE_KEEPING]
-        named = [d for d in causes if any(may_cause(c, d) for c in parsed.components)]
-        if any(_path_agrees(d, actions) for d in named):
+        named = [d for d in LateralDecision if any(may_cause(c, d) for c in parsed.components)]
+        if any(_path_agrees(d, actions) for d in named if d is not _LAT.LANE_KEEPING):
             return AxisVerdict(True, f"names the cause for which the plan {done}")
     return AxisVerdict(False, f"explained {explained} but the plan {done}")
 
 
-def _lane_unknown(actions: MetaActions) -> bool:
-    return not actions.lane and actions.distance >= STILL_DISTANCE
-
-
 def _held_back(decision: Decision, actions: MetaActions) -> bool:
     """Whether the lateral maneuver waits for the longitudinal decision, and nothing yet speaks against it."""
-    said = decision.lateral
-    if said is None or not (PATH_RULES[said].needs or PATH_RULES[said].turns or said is _LAT.MERGE_SPLIT):
+    rule = PATH_RULES[decision.lateral]
+    away = {"left": actions.offset_right, "right": actions.offset_left}.get(rule.side, 0.0)
+    if not rule.is_maneuver or away > WITHIN_LANE or _turn_toward(rule.side, actions) <= -TURN_HEADING:
         return False
-    side = PATH_RULES[said].side
-    away = {"left": actions.offset_right, "right": actions.offset_left}.get(side, 0.0)
-    turned = actions.heading_change * (1.0 if side == "left" else -1.0) if side else 0.0
-    if away > WITHIN_LANE or turned < -TURN_HEADING or _path_agrees(said, actions):
-        return False
-    stands = actions.final_speed <= STANDING
-    return (stands and decision.longitudinal in _HOLDS_BACK) or decision.longitudinal is _LONG.GAP_SEARCHING
+    creeps = actions.final_speed <= LAUNCH_SPEED
+    return (creeps and decision.longitudinal in _HOLDS_BACK) or decision.longitudinal is _LONG.GAP_SEARCHING
 
 
 def _path_agrees(said: LateralDecision | None, actions: MetaActions) -> bool:
@@ -296,20 +301,29 @@ def _path_agrees(said: LateralDecision | None, actions: MetaActions) -> bool:
     if any(a.action in (LateralAction.REVERSE_LEFT, LateralAction.REVERSE_RIGHT) for a in actions.lateral):
         return False
     if actions.distance < STILL_DISTANCE:
-        return not rule.needs and not rule.turns and said is not _LAT.MERGE_SPLIT
-    if not rule.bends and (_turned_off(actions) or _steers_sharply(actions)):
-        return False
+        return not rule.is_maneuver
     if rule.turns:
-        return actions.heading_change * (1.0 if rule.side == "left" else -1.0) >= TURN_HEADING
-    if not rule.leaves:
+        return _turn_toward(rule.side, actions) >= TURN_HEADING
+    if _turned_off(actions) or _steers_sharply(actions) or abs(actions.final_offset) > rule.final:
+        return False
+    if rule.stays:
         return not _changes_lane(actions) and max(actions.offset_left, actions.offset_right) <= WITHIN_LANE
-    if said is _LAT.MANEUVER_ABORT:
-        return abs(actions.final_offset) <= ABORTED_OFFSET
-    if not rule.needs:
-        return True
-    sideways = next((a.action for a in actions.lane if a.action is not LaneAction.LANE_KEEP), None)
+    return not rule.shifts or (bool(actions.lane) and _shifts(rule, actions))
+
+
+def _shifts(rule: _PathRule, actions: MetaActions) -> bool:
+    change = LaneAction(f"lane_change_{rule.side}")
+    to_side = (change, LaneAction(f"slight_shift_{rule.side}"))
+    labels = [a.action for a in actions.lane]
+    first = next((label for label in labels if label is not LaneAction.LANE_KEEP), None)
     moved = actions.offset_left if rule.side == "left" else actions.offset_right
-    return sideways in rule.needs and rule.offset[0] <= moved <= rule.offset[1]
+    arrives = change in labels or labels[-1] in to_side
+    return first in to_side and rule.offset[0] <= moved <= rule.offset[1] and (arrives or not rule.arrives)
+
+
+def _turn_toward(side: str, actions: MetaActions) -> float:
+    """Heading change in rad, positive to `side`; zero for a decision without a side."""
+    return actions.heading_change * {"left": 1.0, "right": -1.0}.get(side, 0.0)
 
 
 def _turned_off(actions: MetaActions) -> bool:
@@ -329,15 +343,13 @@ def _changes_lane(actions: MetaActions) -> bool:
 def _path_words(actions: MetaActions) -> str:
     if actions.distance < STILL_DISTANCE:
         return "does not move"
-    degrees = abs(actions.heading_change) * 57.29578
+    degrees = math.degrees(abs(actions.heading_change))
     side = "left" if actions.heading_change > 0 else "right"
     if _turned_off(actions) or _steers_sharply(actions):
         return f"turns {side} by {degrees:.0f}°"
-    change = next((a for a in actions.lane if a.action is not LaneAction.LANE_KEEP), None)
-    if change is not None:
-        to = "left" if change.change > 0 else "right"
-        moved = actions.offset_left if to == "left" else actions.offset_right
-        return f"moves {moved:.1f} m to the {to}"
+    if any(a.action is not LaneAction.LANE_KEEP for a in actions.lane):
+        to = "left" if actions.offset_left >= actions.offset_right else "right"
+        return f"moves {max(actions.offset_left, actions.offset_right):.1f} m to the {to}"
     if abs(actions.heading_change) >= TURN_HEADING:
         return f"follows a path that curves {side} by {degrees:.0f}°"
     return "keeps its lane"

@@ -15,8 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alpamayo_ros.types import Trajectory
-from alpamayo_ros.types.decision import LaneAction, LateralAction, LongitudinalAction, MetaAction
+from alpamayo_ros.types import LaneAction, LateralAction, LongitudinalAction, MetaAction, Trajectory
 
 TICK = 0.1  # s; the autolabeler's DELTA_TIMESTAMP, and the step of the action space
 

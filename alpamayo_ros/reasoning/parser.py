@@ -144,7 +144,7 @@ _MODIFIERS: tuple[tuple[str, str, str], ...] = (
     (rf"(?:merging|merges)(?: in(?:to {_ROAD})?)?", "motion", "merging"),
     (r"(?:leaving|left|cleared|has left|has cleared)(?= the crosswalk)", "motion", "cleared"),
     (r"(?:is |are )?(?:waiting to cross|about to cross|waiting)", "motion", "waiting"),
-    (rf"(?:stepping|running|walking) (?:out|(?:in|on)to {_ROAD})|entering {_ROAD}", "motion", "entering"),
+    (rf"(?:stepping|running|walking) (?:out|(?:in|on)to {_ROAD})|entering(?: {_ROAD}|(?= from))", "motion", "entering"),
     (rf"(?:crossing|crosses|cross)(?: {_ROAD}| the intersection)?", "motion", "crossing"),
     (r"(?:backing (?:out|up|in)|reversing|reverses|backing)", "motion", "reversing"),
     (r"(?:pull(?:ing|s) away|accelerating away|starting to move|moving off|speeding up)", "motion", "pulling_away"),
@@ -175,7 +175,8 @@ _GLUE = (
 _ADJECTIVES = (
     r"(?:lead|leading|preceding|slower|slowing|slow moving|slow|stopped|stationary|stalled|double parked|parked"
     r"|oncoming|crossing|cross|cut in|cutting in|merging|reversing|approaching|waiting|standing|moving"
-    r"|left side|right side|black|white|gray|grey|silver|blue|red|yellow|green|orange|large|small|big|other|nearby)"
+    r"|left side|right side|left lane|right lane"
+    r"|black|white|gray|grey|silver|blue|red|yellow|green|orange|large|small|big|other|nearby)"
 )
 _ARTICLES = r"(?:the|a|an|another|any|one|two|several|some)"
 _POSTMODIFIER = "|".join(f"(?:{pattern})" for pattern, _, _ in _MODIFIERS)
@@ -186,12 +187,13 @@ _OBJECTS = re.compile(
 )
 _COMPILED_MODIFIERS = [(re.compile(rf"\b(?:{p})(?!\w)"), name, value) for p, name, value in _MODIFIERS]
 # What a pose implies when no motion is said: a lead drives in the ego's flow, oncoming traffic drives, who is in a
-# crosswalk crosses, who is at one waits, and a vehicle that blocks the lane stands.
+# crosswalk crosses, who is at one waits, who comes from a side crosses, and a vehicle that blocks the lane stands.
 _IMPLIED_MOTION: tuple[tuple[str, str], ...] = (
     (r"\blead(?:ing)?\b|\bpreceding\b", "moving"),
     (r"\b(?:in|into|through|on) (?:the |a )?(?:pedestrian )?crosswalk", "crossing"),
     (r"\b(?:at|near) (?:the |a )?(?:pedestrian )?crosswalk", "waiting"),
     (r"\boncoming\b|\bopposite\b", "moving"),
+    (rf"\bfrom (?:the |our |its |ego )*{_SIDE}\b", "crossing"),
     (r"\bcross\b", "crossing"),
     (r"\b(?:left|right)(?: adjacent)? lane\b", "moving"),
     (rf"\b(?:blocking|obstructing) {_ROAD}", "stopped"),

@@ -88,15 +88,25 @@ PEOPLE = ("pedestrian", "child", "road_worker")
 STATIC = tuple(kind for kind, entry in _KINDS.items() if "static" in entry.states)
 
 
-def _doing(*participles: str, who: str = "{n}", short: tuple[str, ...] = (), clauses: tuple[str, ...] = ()) -> Surface:
-    """ "the car crossing …" and "the car is crossing …" for each participle; `short` and `clauses` are put in front."""
+def _doing(
+    *participles: str,
+    who: str = "{n}",
+    short: tuple[str, ...] = (),
+    clauses: tuple[str, ...] = (),
+    shortest: str = "",
+) -> Surface:
+    """ "the car crossing …" and "the car is crossing …" for each participle; `short` and `clauses` are put in front.
+
+    shortest: a further noun phrase, for full sentences.
+    """
     return Surface(
-        (*short, *(f"the {who} {p}" for p in participles))[:2],
+        (*(*short, *(f"the {who} {p}" for p in participles))[:2], *((shortest,) if shortest else ())),
         (*clauses, *(f"the {who} {{be}} {p}" for p in participles))[:2],
     )
 
 
 _STANDING = _doing("standing ahead", "standing in the lane ahead")
+_CROSSING = _doing("crossing from the {s}", "crossing the road from the {s}", shortest="the {n} from the {s}")
 _COMING = ("the oncoming {n} is approaching",)
 
 # (relative_pose, motion) -> wording. A pose of "side" stands for left and right. {n}: noun, {s}: side, {be}: is or are.
@@ -122,16 +132,30 @@ _STATES: dict[str, dict[tuple[str, str | None], Surface]] = {
             "reversing in the lane ahead", short=("the reversing {n} ahead",), clauses=("the {n} ahead is reversing",)
         ),
         ("side", "moving"): _doing(
-            "driving in the {s} lane", short=("the {n} in the {s} lane",), clauses=("the {n} occupies the {s} lane",)
+            "driving in the {s} lane",
+            short=("the {n} in the {s} lane",),
+            clauses=("the {n} occupies the {s} lane",),
+            shortest="the {s}-lane {n}",
         ),
-        ("side", "approaching"): _doing("approaching in the {s} lane"),
-        ("side", "cut_in"): _doing("cutting in from the {s}", clauses=("the {n} cuts in from the {s} lane",)),
-        ("side", "merging"): _doing("merging from the {s}", "merging from the {s} lane"),
-        ("side", "crossing"): _doing("crossing from the {s}", "crossing the road from the {s}"),
+        ("side", "approaching"): _doing("approaching in the {s} lane", shortest="the approaching {s}-lane {n}"),
+        ("side", "cut_in"): _doing(
+            "cutting in from the {s}",
+            clauses=("the {n} cuts in from the {s} lane",),
+            shortest="the {s}-side cut-in {n}",
+        ),
+        ("side", "merging"): _doing(
+            "merging from the {s}", "merging from the {s} lane", shortest="the merging {s}-side {n}"
+        ),
+        ("side", "crossing"): _CROSSING,
         ("side", "stopped"): _doing(
-            "stopped on the {s}", "stopped on the {s} side", short=("the stopped {n} on the {s}",)
+            "stopped on the {s}",
+            "stopped on the {s} side",
+            short=("the stopped {n} on the {s}",),
+            shortest="the stopped {s}-side {n}",
         ),
-        ("side", "reversing"): _doing("reversing from the {s}", "backing out from the {s}"),
+        ("side", "reversing"): _doing(
+            "reversing from the {s}", "backing out from the {s}", shortest="the reversing {s}-side {n}"
+        ),
         ("oncoming", "moving"): _doing("driving in the oncoming lane", short=("the oncoming {n}",), clauses=_COMING),
         ("oncoming", "crossing"): _doing("turning across the lane", "turning across the road", who="oncoming {n}"),
     },
@@ -155,7 +179,7 @@ _STATES: dict[str, dict[tuple[str, str | None], Surface]] = {
     },
     "crossing": {
         ("in_path", "crossing"): _doing("crossing ahead", "crossing the road ahead"),
-        ("side", "crossing"): _doing("crossing from the {s}", "crossing the road from the {s}"),
+        ("side", "crossing"): _CROSSING,
     },
     "crosswalk": {
         ("crosswalk", "crossing"): _doing(
@@ -172,13 +196,18 @@ _STATES: dict[str, dict[tuple[str, str | None], Surface]] = {
         ("side", "moving"): _doing("walking on the {s}", "walking along the {s} edge"),
         ("side", "stopped"): _doing("standing on the {s}", "standing on the {s} side"),
         ("side", "waiting"): _doing("waiting on the {s}", "waiting to cross from the {s}"),
-        ("side", "entering"): _doing("stepping out from the {s}", "stepping into the road from the {s}"),
+        ("side", "entering"): _doing(
+            "stepping out from the {s}", "stepping into the road from the {s}", shortest="the {n} entering from the {s}"
+        ),
     },
     "animal": {("in_path", "stopped"): _STANDING},
     "static": {
         ("in_path", None): _doing("blocking the lane", "blocking the lane ahead", short=("the {n} ahead",)),
         ("side", None): _doing(
-            "encroaching into the lane from the {s}", "on the {s} side of the lane", short=("the {n} on the {s}",)
+            "encroaching into the lane from the {s}",
+            "on the {s} side of the lane",
+            short=("the {n} on the {s}",),
+            shortest="the {s}-side {n}",
         ),
     },
 }

@@ -52,8 +52,9 @@ SPEED_CASES: list[tuple[str, dict[str, Trajectory], dict[str, Trajectory]]] = [
     ),
     (
         ADAPT,
-        {"hold": HOLD, "down": GENTLE_DOWN, "brake": STRONG_DOWN, "dip": DIP, "curve exit": HOLD_THEN_UP},
-        {"up": GENTLE_UP, "sprint": STRONG_UP, "rest": TO_REST, "stand": STAND, "launch": LAUNCH},
+        {"hold": HOLD, "down": GENTLE_DOWN, "brake": STRONG_DOWN, "dip": DIP, "curve exit": HOLD_THEN_UP,
+         "rest": TO_REST},
+        {"up": GENTLE_UP, "sprint": STRONG_UP, "stand": STAND, "launch": LAUNCH, "up, down": UP_THEN_DOWN},
     ),
     (
         GAP,
@@ -158,8 +159,9 @@ PATH_CASES: list[tuple[str, dict[str, Trajectory], dict[str, Trajectory]]] = [
     ),
     (
         "Change lanes to the left to pass the slow lead truck.",
-        {"lane change": LANE, "begun": shifted(3.5, 5.8)},
-        {"straight": STRAIGHT, "nudge": SMALL, "right": LANE_RIGHT, "turn": LEFT_TURN, "stand": STAND},
+        {"lane change": LANE, "begun": shifted(3.5, 5.8), "under way": shifted(3.5, 8.0)},
+        {"straight": STRAIGHT, "nudge": SMALL, "right": LANE_RIGHT, "turn": LEFT_TURN, "stand": STAND,
+         "right, left": shifted(-3.5, 2.5, back=3.5)},
     ),
     (
         "Change lanes to the right since the lane ahead is closed.",

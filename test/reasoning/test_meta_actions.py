@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from reasoning.motions import sideways, unicycle, within
 
 from alpamayo_ros.reasoning.meta_actions import LaneTrack, MetaActions, meta_actions, segment_motion
-from alpamayo_ros.types.decision import LaneAction, LateralAction, LongitudinalAction
+from alpamayo_ros.types import LaneAction, LateralAction, LongitudinalAction
 
 
 def speed_labels(actions: MetaActions) -> list[str]:
