@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from alpamayo_ros.cli.doctor import doctor
+from alpamayo_ros.cli.evaluate import evaluate
 from alpamayo_ros.cli.plan import plan
 from alpamayo_ros.cli.simulate import simulate
 
@@ -36,5 +37,6 @@ def main() -> None:
 
 
 main.add_command(doctor)
+main.add_command(evaluate)
 main.add_command(plan)
 main.add_command(simulate)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from alpamayo_ros.evaluation.agreement import is_consistent
 from alpamayo_ros.evaluation.drivers import Driver
 from alpamayo_ros.evaluation.scene import Failure, Outcome, Scene
+from alpamayo_ros.evaluation.stop_lines import missed_stop
 from alpamayo_ros.simulation.episode import Episode, drive_expert
 from alpamayo_ros.simulation.scoring import Score, find_collision, is_off_road, score_drive
 from alpamayo_ros.simulation.traffic import advance
@@ -23,12 +24,13 @@ def run_scene(scene: Scene, driver: Driver) -> Outcome:
     driven, consistent = drive_policy(reference, driver)
     score = score_drive(driven, along_route(reference.worlds))
     tallies = _tallies(score)
+    missed = missed_stop(driven)
+    if missed is not None:
+        tallies["missed_stop_rate"] = (float(missed), 1.0)
     if consistent:
         tallies["consistency_rate"] = (float(sum(consistent)), float(len(consistent)))
-    reason = describe_failure(score)
-    if reason is None:
-        return Outcome(scene, tallies)
-    return Outcome(scene, tallies, Failure(reason, actions_of(driven)))
+    reason = describe_failure(score) or ("past a stop line" if missed else None)
+    return Outcome(scene, tallies, Failure(reason, actions_of(driven)) if reason else None)
 
 
 def drive_policy(reference: Episode, driver: Driver) -> tuple[list[World], list[bool]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from alpamayo_ros.simulation.scenarios import build
@@ -24,13 +24,16 @@ class Scene:
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong, in words, and the actions (acceleration, curvature) of every tick up to then.
+    """What went wrong, and how to see it again.
 
-    The world answers to actions only, so they are all that is needed to see the drive again.
+    actions: (acceleration, curvature) of every tick up to then. The world answers to actions only, so they are all
+        that is needed to have the drive again.
+    planned: x and y of a plan made at the end of it, in the ego frame there; empty where the plan is not the point.
     """
 
     reason: str
     actions: tuple[tuple[float, float], ...]
+    planned: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Outcome:
             "tallies": {name: list(tally) for name, tally in self.tallies.items()},
         }
         if self.failure is not None:
-            document["failure"] = {"reason": self.failure.reason, "actions": self.failure.actions}
+            document["failure"] = asdict(self.failure)
         return document
 
     @classmethod
@@ -60,5 +63,9 @@ class Outcome:
         return cls(
             Scene(document["kind"], document["seed"], Variant(document["variant"])),
             {name: (float(share), float(whole)) for name, (share, whole) in document["tallies"].items()},
-            failure and Failure(failure["reason"], tuple((float(a), float(k)) for a, k in failure["actions"])),
+            failure and Failure(failure["reason"], _pairs(failure["actions"]), _pairs(failure["planned"])),
         )
+
+
+def _pairs(rows: Any) -> tuple[tuple[float, float], ...]:
+    return tuple((float(first), float(second)) for first, second in rows)

@@ -61,6 +61,9 @@ def test_comfort_and_dynamics() -> None:
     for ours, theirs in names.items():
         scale = np.abs(golden[f"dyn|{theirs}"]).max()
         np.testing.assert_allclose(found[ours], golden[f"dyn|{theirs}"], rtol=0, atol=3e-6 * max(scale, 300.0))
+    # The recorded change of speed has no bound of its own; jerk is its difference.
+    speed_change = golden["dyn|ego_dv"]
+    np.testing.assert_allclose(found["jerk"][:, :-1], np.diff(speed_change) * 10.0, rtol=0, atol=6e-3)
     passed = comfort(drives["fut_xyz"], headings)
     for name, values in passed.items():
         np.testing.assert_array_equal(values, golden[f"comfort|comfort/{name}"])

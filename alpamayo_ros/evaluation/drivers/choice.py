@@ -6,6 +6,7 @@ from alpamayo_ros.evaluation.drivers.blind_idm import BlindIdm
 from alpamayo_ros.evaluation.drivers.constant_velocity import ConstantVelocity
 from alpamayo_ros.evaluation.drivers.driver import Driver
 from alpamayo_ros.evaluation.drivers.expert import ExpertDriver
+from alpamayo_ros.evaluation.errors import EvaluationError
 
 BASELINES: dict[str, type[ExpertDriver] | type[ConstantVelocity] | type[BlindIdm]] = {
     "expert": ExpertDriver,
@@ -23,7 +24,7 @@ def make_driver(
     language_model: str | None = None,
     device: str | None = None,
 ) -> Driver:
-    """A baseline, or any model that `DrivingPolicy.from_pretrained` takes. Raises CheckpointError.
+    """A baseline, or any model that `DrivingPolicy.from_pretrained` takes. Raises EvaluationError.
 
     num_samples, ticks_per_plan, language_model, device: of a model; baselines have no use for them.
     """
@@ -32,6 +33,10 @@ def make_driver(
     # Only now: the baselines must not wait for torch.
     from alpamayo_ros.evaluation.drivers.model import ModelDriver
     from alpamayo_ros.policy import DrivingPolicy
+    from alpamayo_ros.vla.errors import CheckpointError
 
-    loaded = DrivingPolicy.from_pretrained(policy, language_model=language_model, device=device)
+    try:
+        loaded = DrivingPolicy.from_pretrained(policy, language_model=language_model, device=device)
+    except CheckpointError as error:
+        raise EvaluationError(f"{error}; the baselines are {', '.join(BASELINES)}") from None
     return ModelDriver(loaded, num_samples, ticks_per_plan)
