@@ -28,15 +28,17 @@ PARKED: dict[ActorKind, str] = {
 OBJECT = ComponentCategory.CRITICAL_OBJECT
 
 
-def component(world: World, cause: str, home: float = 0.0) -> CriticalComponent:
-    """The component that `cause` is, as it can be seen now. home: offset of the lane the ego vehicle is in.
+def component(world: World, cause: str, home: float = 0.0, lead: bool = False) -> CriticalComponent:
+    """The component that `cause` is, as it can be seen now.
+
+    home: offset of the lane the ego vehicle is in. lead: it is known to be the one that is followed or passed.
 
     Raises KeyError where nothing has that identity.
     """
     me = look_around(world, 220.0)
     for other in me.neighbours:
         if other.actor.id == cause:
-            return _actor(world, me, other, home)
+            return _actor(world, me, other, home, lead)
     route = world.scenario.route
     for rule in route.stops:
         if cause in (rule.id, rule.light):
@@ -70,7 +72,7 @@ def clear_lane(side: str = "ego") -> CriticalComponent:
     return CriticalComponent(ComponentCategory.LANE, "clear_lane", {"side": side})
 
 
-def _actor(world: World, me: Surroundings, other: Neighbour, home: float) -> CriticalComponent:
+def _actor(world: World, me: Surroundings, other: Neighbour, home: float, lead: bool) -> CriticalComponent:
     actor = other.actor
     inside = other.left > home - EGO_WIDTH / 2 and other.right < home + EGO_WIDTH / 2
     side = "left" if other.d > home else "right"
@@ -84,6 +86,8 @@ def _actor(world: World, me: Surroundings, other: Neighbour, home: float) -> Cri
     kind = KINDS.get(actor.kind, actor.kind.value)
     if actor.kind in WALKING:
         pose, motion = _walker(world, other, inside, side)
+    elif lead and actor.kind in VEHICLES and abs(other.target_d - other.d) < 0.6:
+        pose, motion = _lead(world, other)
     elif actor.kind in VEHICLES:
         pose, motion = _vehicle(world, me, other, home, inside, side)
     else:
@@ -130,20 +134,14 @@ def _vehicle(world: World, me: Surroundings, other: Neighbour, home: float, insi
     actor = other.actor
     if actor.kind is ActorKind.EMERGENCY and other.speed_s > 1.0 and other.s < me.s:
         return "behind", "approaching"
+    if inside and other.speed_s > 0.7 * actor.speed and abs(other.target_d - other.d) < 0.6:
+        return _lead(world, other)
     # Who crosses and who comes towards us is told from our own heading: the route may turn.
     turned = math.cos(actor.yaw - world.ego.yaw)
     if turned < -0.6 and actor.speed > 0.3:
         return "oncoming", "moving"
     if abs(turned) < 0.75 and actor.speed > 0.3:
         return _own_side(world, other), "crossing"
-    if inside and abs(other.target_d - other.d) < 0.6:
-        if actor.speed < 0.5:
-            return "in_path", "stopped"
-        if actor.acceleration < -0.5:
-            return "in_path", "slowing"
-        if actor.acceleration > 0.4 and actor.speed < 5.0:
-            return "in_path", "pulling_away"
-        return "in_path", "slow" if other.speed_s < 0.75 * desired_speed(world) else "moving"
     signals = actor.blinker is (Blinker.RIGHT if side == "left" else Blinker.LEFT) and abs(other.d - home) < 4.6
     towards = (signals and other.s > me.s) or (abs(other.target_d - home) < 1.2 and abs(other.d - home) > 0.7)
     if towards and actor.speed > 0.5:
@@ -153,6 +151,17 @@ def _vehicle(world: World, me: Surroundings, other: Neighbour, home: float, insi
     if other.s < me.s and other.speed_s > me.speed + 1.5:
         return side, "approaching"
     return side, "moving"
+
+
+def _lead(world: World, other: Neighbour) -> tuple[str, str]:
+    actor = other.actor
+    if actor.speed < 0.5:
+        return "in_path", "stopped"
+    if actor.acceleration < -0.5:
+        return "in_path", "slowing"
+    if actor.acceleration > 0.4 and actor.speed < 5.0:
+        return "in_path", "pulling_away"
+    return "in_path", "slow" if other.speed_s < 0.75 * desired_speed(world) else "moving"
 
 
 def _event(world: World, event: RoadEvent) -> CriticalComponent:

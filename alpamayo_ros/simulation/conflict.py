@@ -12,12 +12,15 @@ from alpamayo_ros.simulation.constraint import Constraint, stopping
 from alpamayo_ros.simulation.longitudinal import STANDOFF, Corridor, Memory
 from alpamayo_ros.simulation.road import Lamp
 from alpamayo_ros.simulation.surroundings import FRONT, REAR, Neighbour, Surroundings
+from alpamayo_ros.simulation.visibility import in_sight
 from alpamayo_ros.simulation.world import EGO_WIDTH, World
 from alpamayo_ros.types import LongitudinalDecision as Lon
 
 HORIZON = 8.0
 TICK = 0.4
 """How far ahead others are predicted on their own paths, and in which steps, seconds."""
+REACTION = 0.4
+"""Seconds for which somebody has to be in sight before the expert yields: nothing is done for causes unseen."""
 ACCELERATION = 1.3
 """With which the expert counts on getting through, m/s^2."""
 
@@ -86,7 +89,8 @@ def crosses_route(other: Neighbour) -> bool:
     """Whether an actor is one to grant or claim right of way: it moves across, or comes the other way."""
     actor = other.actor
     if actor.crosses:
-        return True
+        # Seen to walk, or waiting where people cross.
+        return actor.gait > 0.25 or actor.kind not in WALKING
     if actor.speed < 0.3 and actor.desired < 0.3:
         return False
     if actor.kind is ActorKind.EMERGENCY and abs(other.d) < 8.0 and abs(other.speed_s) > 0.8 * actor.speed:
@@ -118,6 +122,10 @@ def yield_constraints(
             memory.yielding.pop(other.actor.id, None)
             continue
         already = other.actor.id in memory.yielding
+        if not already and not _noticed(other.actor, world, memory):
+            continue
+        if conflict.enters > 0.1 and other.actor.speed < 0.3 and not other.actor.crosses:
+            continue  # it stands and waits itself
         wall = _wall(conflict, me, world)
         room = wall - me.front
         if not _must_yield(other, conflict, me, room, already, desired):
@@ -134,6 +142,14 @@ def yield_constraints(
             )
         )
     return found
+
+
+def _noticed(actor: Actor, world: World, memory: Memory) -> bool:
+    """Whether an actor has been in sight for the time it takes to react."""
+    if not in_sight(world, actor):
+        memory.seen_since.pop(actor.id, None)
+        return False
+    return world.time - memory.seen_since.setdefault(actor.id, world.time) >= REACTION
 
 
 def _wall(conflict: Conflict, me: Surroundings, world: World) -> float:

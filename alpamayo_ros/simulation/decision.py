@@ -9,7 +9,7 @@ from alpamayo_ros.simulation.constraint import Intent
 from alpamayo_ros.simulation.world import World
 from alpamayo_ros.types import Decision, LateralDecision, LongitudinalDecision
 
-AHEAD = 12
+AHEAD = 8
 """Ticks within which a change counts as the first action: keyframes lie 0.5 s before it, and drivers do not flicker."""
 SHORTEST = 4
 """Runs shorter than this many ticks are taken as part of what came before."""
@@ -17,6 +17,8 @@ STILL = 0.3
 """Below this speed (m/s) over the whole of `AHEAD` the car does not steer: no lateral decision."""
 STEADY = 0.5
 """A change of speed below this (m/s in 3 s) is holding it."""
+
+FOR_A_CHANGE = (LongitudinalDecision.GAP_SEARCHING, LongitudinalDecision.ACCELERATION_FOR_PASSING)
 
 Axis = tuple[str, str | None]
 
@@ -62,6 +64,14 @@ def first_action(values: Sequence[Axis], tick: int, ahead: int = AHEAD) -> tuple
     return now, tick
 
 
+def run_start(values: Sequence[Axis], tick: int) -> int:
+    """The tick at which the decision that holds at `tick` began."""
+    start = tick
+    while start > 0 and values[start - 1][0] == values[tick][0]:
+        start -= 1
+    return start
+
+
 def decide(worlds: Sequence[World], intents: Sequence[Intent], tick: int) -> Taken:
     """The decision at `tick` of a drive. `worlds` has one state more than `intents`.
 
@@ -79,4 +89,6 @@ def decide(worlds: Sequence[World], intents: Sequence[Intent], tick: int) -> Tak
     keeping = chosen_lat in (None, LateralDecision.LANE_KEEPING)
     if chosen_lon is LongitudinalDecision.SET_SPEED_TRACKING and not keeping and max(speeds) - min(speeds) < STEADY:
         chosen_lon = None
+    if chosen_lat is LateralDecision.MANEUVER_ABORT and chosen_lon in FOR_A_CHANGE:
+        chosen_lon = None  # it served the lane change that is being given up
     return Taken(Decision(chosen_lon, chosen_lat), lon_cause, lat_cause, lon_from, lat_from)

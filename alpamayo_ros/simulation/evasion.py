@@ -49,7 +49,7 @@ def plan_evasion(
     me: Surroundings, world: World, home: float, around: frozenset[str], corridor: Corridor, desired: float
 ) -> Evasion | None:
     """The movement that the next obstacles ask for; None where the lane is free, or nothing helps."""
-    reach = max(30.0, 5.0 * me.speed)
+    reach = 20.0 + 8.0 * me.speed
     half = EGO_WIDTH / 2
     lane_half = world.scenario.route.lane_width / 2
     obstacles = [
@@ -72,8 +72,7 @@ def plan_evasion(
     offset = _free_offset(chain, me, world.scenario.route, home)
     if offset is None:
         return None
-    # The one that shapes the movement is the one that would be hit, or come closest, at home.
-    cause = max(chain, key=lambda o: min(o.left - home, home - o.right) + (0.2 if o is first else 0.0))
+    cause = _shaping(chain, home, offset)
     side = 1 if offset > home else -1
     outside = abs(offset - home) + half > lane_half + 0.02
     decision = _decision(side, outside, abs(offset - home))
@@ -89,6 +88,18 @@ def plan_evasion(
     if outside and begins and not (around & names):
         waits = _blocked_by(me, world.scenario.route, home, offset, side, chain, desired)
     return Evasion(offset, decision, cause.actor.id, names, begins, room, waits)
+
+
+def _shaping(chain: list[Neighbour], home: float, offset: float) -> Neighbour:
+    """The first of them that alone asks for most of the movement; works are one thing, and their first cone is it."""
+    if chain[0].actor.kind in WORKS:
+        return chain[0]
+    for other in chain:
+        keep = clearance(other) + EGO_WIDTH / 2
+        alone = other.left + keep - home if offset > home else home - (other.right - keep)
+        if alone > 0.75 * abs(offset - home):
+            return other
+    return chain[0]
 
 
 def _reach_of(other: Neighbour, lane_half: float) -> float:

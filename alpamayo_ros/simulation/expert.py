@@ -58,12 +58,12 @@ class Expert:
         skip = set(mind.ahead)
         if mind.passed and abs(me.d - mind.origin) > 1.2:
             skip.add(mind.passed)
-        lead = lead_constraint(me, corridor, desired, skip)
+        lead = lead_constraint(me, corridor, desired, skip, mind.around)
         if lead is not None:
             limits.append(lead)
         if mind.decision in LANE_CHANGES and abs(me.d - mind.home) > 1.0 and mind.decision is not Lat.MANEUVER_ABORT:
             # Until the line is crossed the one ahead in the old lane still counts.
-            old = lead_constraint(me, lambda s: me.d, desired, skip)
+            old = lead_constraint(me, lambda s: me.d, desired, skip | mind.around)
             if old is not None and old.acceleration < -1.0:
                 limits.append(old)
         limits += road_event_constraints(me, world, self.memory)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from alpamayo_ros.simulation.component import clear_lane, component, light_component
-from alpamayo_ros.simulation.decision import Taken, decide
+from alpamayo_ros.simulation.actor import ActorKind
+from alpamayo_ros.simulation.decision import AHEAD, Taken, axes, decide, run_start
 from alpamayo_ros.simulation.episode import Episode
 from alpamayo_ros.simulation.intervention import (
     HORIZON,
@@ -16,6 +17,7 @@ from alpamayo_ros.simulation.intervention import (
     with_lamp,
     without,
 )
+from alpamayo_ros.simulation.lateral import LANE_CHANGES
 from alpamayo_ros.simulation.road import Lamp
 from alpamayo_ros.simulation.route import Control
 from alpamayo_ros.simulation.surroundings import look_around
@@ -24,7 +26,9 @@ from alpamayo_ros.simulation.world import World
 from alpamayo_ros.types import CriticalComponent, Decision, LateralDecision, LongitudinalDecision
 from alpamayo_ros.types.rig import Rig
 
-ROUTINE = frozenset({LateralDecision.TURN_LEFT, LateralDecision.TURN_RIGHT, LateralDecision.MERGE_SPLIT})
+LEADING = (LongitudinalDecision.LEAD_OBSTACLE_FOLLOWING, LongitudinalDecision.ACCELERATION_FOR_PASSING)
+LONGEST_FORK = 30
+"""A manoeuvre that began more than so many ticks ago is judged from there on."""
 GREEN_AHEAD = 32.0
 """A green light this near ahead, in metres, is why one drives on."""
 
@@ -75,33 +79,42 @@ def explain(drive: Episode, tick: int, rig: Rig, others: int = 3) -> Explanation
     """
     world, expert = drive.worlds[tick], drive.minds[tick]
     taken = decide(drive.worlds, drive.intents, tick)
-    factual = continue_from(world, expert)
-    named = named_causes(factual.intents[: max(taken.longitudinal_from, taken.lateral_from) - tick + 1])
+    fork = _fork(drive, tick)
+    factual = continue_from(drive.worlds[fork], drive.minds[fork], HORIZON + tick - fork)
     proximate = [cause for cause in (taken.longitudinal_cause, taken.lateral_cause) if cause is not None]
-    candidates = list(dict.fromkeys([*proximate, *named, *named_causes(factual.intents), *_nearby(world, others)]))
-    home = expert.steering.home
+    if taken.decision.longitudinal is LongitudinalDecision.GAP_SEARCHING:
+        # A gap is searched for the sake of a goal, whichever vehicles make it.
+        goals = world.scenario.route.goals
+        proximate += [goal.id for goal in goals if goal.id not in expert.steering.reached][:1]
+    candidates = list(dict.fromkeys([*proximate, *named_causes(factual.intents), *_nearby(world, others)]))
+    # While a lane change has not left the old lane, things are seen from there.
+    lanes = (expert.steering.home, expert.steering.origin)
+    here = look_around(world, 5.0).d
+    home = min(lanes, key=lambda lane: abs(lane - here)) if taken.decision.lateral in LANE_CHANGES else lanes[0]
     history = drive.worlds[max(0, tick - 20) : tick + 1]
     causes: list[Cause] = []
     innocent: list[str] = []
     for id in candidates:
-        cause = _test(id, world, drive, tick, factual, taken, home)
+        cause = _test(id, drive, fork, factual, taken)
         if cause is None:
             innocent.append(id)
             continue
         causes.append(
             Cause(
                 id,
-                component(world, id, home),
+                component(
+                    world, id, home, lead=id == taken.longitudinal_cause and taken.decision.longitudinal in LEADING
+                ),
                 cause.longitudinal,
                 cause.lateral,
-                id in proximate and _matters(id, taken),
+                id in proximate and (_matters(id, taken) or id.startswith("goal")),
                 cause.preempted,
                 visible_in_history(history, id, rig),
                 cause.effect,
             )
         )
     if taken.decision.longitudinal is LongitudinalDecision.SET_SPEED_TRACKING:
-        causes.append(_why_go(world, drive, tick, factual, rig))
+        causes.append(_why_go(world, drive, tick, rig))
     return Explanation(tick, taken.decision, tuple(causes), tuple(innocent))
 
 
@@ -119,21 +132,32 @@ class _Verdict:
     effect: Effect | None
 
 
-def _test(
-    id: str, world: World, drive: Episode, tick: int, factual: Episode, taken: Taken, home: float
-) -> _Verdict | None:
+def _fork(drive: Episode, tick: int) -> int:
+    """The tick from which causes are taken away: before a manoeuvre that is under way at `tick` was begun.
+
+    Once begun, a manoeuvre is carried through; its cause has to be missing when it is decided.
+    """
+    _, lateral = axes(drive.intents)
+    if lateral[tick][0] == LateralDecision.LANE_KEEPING:
+        return tick
+    return max(run_start(lateral, tick) - 1, tick - LONGEST_FORK, 0)
+
+
+def _test(id: str, drive: Episode, fork: int, factual: Episode, taken: Taken) -> _Verdict | None:
     """Take it away and look; None where nothing changes."""
+    world = drive.worlds[fork]
     route = world.scenario.route
     if any(manoeuvre.id == id for manoeuvre in route.manoeuvres):
         # The way the route goes cannot be taken away; it is the cause of following it by definition.
         return _Verdict(False, True, False, None)
-    changed = without(world, id)
-    counterfactual = continue_from(changed, drive.minds[tick])
+    if world.actor(id) is None and id.rsplit("-", 1)[0] in set(ActorKind):
+        return None
+    counterfactual = continue_from(without(world, id), drive.minds[fork], len(factual.intents))
     effect = compare(factual, counterfactual)
     if effect.any:
         return _Verdict(effect.longitudinal, effect.lateral, False, effect)
     # The same behaviour for another reason: the decision changes hands.
-    if len(counterfactual.intents) == HORIZON and id in (taken.longitudinal_cause, taken.lateral_cause):
+    if len(counterfactual.intents) > AHEAD and id in (taken.longitudinal_cause, taken.lateral_cause):
         then = decide(counterfactual.worlds, counterfactual.intents, 0)
         lon = id == taken.longitudinal_cause and then.longitudinal_cause not in (id, None)
         lat = id == taken.lateral_cause and then.lateral_cause not in (id, None)
@@ -150,7 +174,7 @@ def _nearby(world: World, count: int) -> list[str]:
     return [o.actor.id for o in near[:count]]
 
 
-def _why_go(world: World, drive: Episode, tick: int, factual: Episode, rig: Rig) -> Cause:
+def _why_go(world: World, drive: Episode, tick: int, rig: Rig) -> Cause:
     """Why to drive at the wanted speed: the light is green, if it is what would stop us; else the lane is clear."""
     me = look_around(world)
     for rule in world.scenario.route.stops:
@@ -158,7 +182,7 @@ def _why_go(world: World, drive: Episode, tick: int, factual: Episode, rig: Rig)
             continue
         green = any(w.lamp(rule.light) is Lamp.GREEN for w in drive.worlds[tick : tick + 6])
         red = continue_from(with_lamp(world, rule.light, Lamp.RED), drive.minds[tick])
-        effect = compare(factual, red)
+        effect = compare(continue_from(world, drive.minds[tick]), red)
         if green and effect.longitudinal:
             seen = visible_in_history(drive.worlds[max(0, tick - 20) : tick + 1], rule.light, rig)
             shown = light_component(world, rule.light, Lamp.GREEN)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from alpamayo_ros.simulation.actor import Blinker
+from alpamayo_ros.simulation.actor import WALKING, Blinker
 from alpamayo_ros.simulation.constraint import Intent
 from alpamayo_ros.simulation.decision import axes
 from alpamayo_ros.simulation.episode import Episode
@@ -96,7 +98,10 @@ def _longitudinal(drive: Episode) -> list[Keyframe]:
             found.append(_one(at, Rule.LEAD))
         elif now == Lon.YIELD:
             signal = _signal_tick(drive, tick, cause)
-            found.append(_one(at, Rule.YIELD) if signal is None else _one(signal, Rule.CUT_IN))
+            if signal is not None:
+                found.append(_one(signal, Rule.CUT_IN))
+            else:
+                found.append(_one(max(at, _step_tick(drive, tick, cause)), Rule.YIELD))
         elif now == Lon.SPEED_ADAPTATION:
             if (cause or "").startswith("curve"):
                 found.append(Keyframe(at, Rule.CURVE, stop))
@@ -186,7 +191,21 @@ def _lamp_tick(drive: Episode, tick: int, lamp: Lamp) -> int:
     world = drive.worlds[tick]
     for rule in world.scenario.route.stops:
         if rule.light is not None and world.lamp(rule.light) is lamp:
-            return round(world.scenario.roads.light(rule.light).since(world.time) * 10)
+            return math.ceil(world.scenario.roads.light(rule.light).since(world.time) * 10 - 1e-6)
+    return -1
+
+
+def _step_tick(drive: Episode, tick: int, cause: str | None) -> int:
+    """Since when somebody on foot has been walking at `tick`; -1 for others. Before that there was nothing to see."""
+    first = tick
+    actor = drive.worlds[tick].actor(cause or "")
+    if actor is None or actor.kind not in WALKING:
+        return -1
+    while first > 0:
+        earlier = drive.worlds[first - 1].actor(actor.id)
+        if earlier is None or earlier.speed < 0.2:
+            return min(first, tick)
+        first -= 1
     return -1
 
 

@@ -74,7 +74,7 @@ def steer(me: Surroundings, world: World, mind: Steering, desired: float) -> lis
     if mind.decision in LANE_CHANGES and not mind.plan.done(me.s):
         return _continue_lane_change(me, world, mind)
     if mind.decision in LANE_CHANGES or (mind.decision is Lat.MANEUVER_ABORT and mind.plan.done(me.s)):
-        mind.decision, mind.cause = Lat.LANE_KEEPING, None
+        mind.decision, mind.cause, mind.around = Lat.LANE_KEEPING, None, frozenset()
     emergency = _emergency(me, world)
     if emergency is not None:
         return _give_way(me, route, mind, emergency)
@@ -110,7 +110,7 @@ def _evade(evasion: Evasion, me: Surroundings, mind: Steering) -> list[Constrain
         moved = 0.0  # no use in going halfway back between two obstacles
     if evasion.decision in LANE_CHANGES:
         mind.origin, mind.home = mind.home, evasion.offset
-        mind.around = frozenset()
+        mind.around = evasion.obstacles
         mind.move(me, evasion.offset, evasion.decision, evasion.cause, evasion.room)
     elif moved > 0.1:
         decision = evasion.decision

@@ -36,9 +36,16 @@ class Memory:
     passed: set[str] = field(default_factory=set)
     stood_since: dict[str, float] = field(default_factory=dict)
     yielding: dict[str, float] = field(default_factory=dict)
+    seen_since: dict[str, float] = field(default_factory=dict)
 
     def copy(self) -> Memory:
-        return Memory(set(self.braking_for), set(self.passed), dict(self.stood_since), dict(self.yielding))
+        return Memory(
+            set(self.braking_for),
+            set(self.passed),
+            dict(self.stood_since),
+            dict(self.yielding),
+            dict(self.seen_since),
+        )
 
 
 def desired_speed(world: World) -> float:
@@ -46,8 +53,13 @@ def desired_speed(world: World) -> float:
     return world.scenario.route.limit * WEATHER_SPEED[world.scenario.weather]
 
 
-def lead_constraint(me: Surroundings, corridor: Corridor, desired: float, skip: set[str]) -> Constraint | None:
-    """Follow the closest one in the corridor; yield to one that is about to cut in."""
+def lead_constraint(
+    me: Surroundings, corridor: Corridor, desired: float, skip: set[str], skirted: frozenset[str] = frozenset()
+) -> Constraint | None:
+    """Follow the closest one in the corridor; yield to one that is about to cut in; stop behind what only stands.
+
+    skip: not in the way; skirted: obstacles that are being driven around, to which less room is enough.
+    """
     best: Constraint | None = None
     for other in me.neighbours:
         actor = other.actor
@@ -56,7 +68,7 @@ def lead_constraint(me: Surroundings, corridor: Corridor, desired: float, skip: 
         if actor.kind in WALKING and abs(other.speed_d) > 0.4:
             continue
         near = corridor(other.s)
-        room = other.half_d + EGO_WIDTH / 2 + 0.25
+        room = other.half_d + EGO_WIDTH / 2 + (0.05 if actor.id in skirted else 0.25)
         inside = abs(other.d - near) < room
         towards = Blinker.LEFT if other.d < near else Blinker.RIGHT
         signals = actor.blinker is towards and abs(other.d - near) < 4.6 and other.rear > me.front
@@ -74,6 +86,8 @@ def lead_constraint(me: Surroundings, corridor: Corridor, desired: float, skip: 
             decision = Lon.YIELD if turning_in and actor.blinker is not Blinker.OFF else Lon.LEAD_OBSTACLE_FOLLOWING
             if along < 0.5:
                 wish = _stand_behind(me, gap, wish)
+                if is_obstacle(other):
+                    decision = Lon.STOP_FOR_STATIC_CONSTRAINTS
         else:
             relaxed = Idm(0.9, 2.0, IDM.acceleration, 2.5)
             wish = relaxed.follow_calmly(me.speed, desired, max(gap, 1.0), other.speed_s, actor.acceleration)

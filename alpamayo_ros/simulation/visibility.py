@@ -58,6 +58,20 @@ def visible(world: World, cause: str, rig: Rig) -> bool:
     raise KeyError(f"nothing in the world is called {cause!r}")
 
 
+def in_sight(world: World, actor: Actor) -> bool:
+    """Whether a driver could see an actor from the windscreen, whichever way the cameras look."""
+    ego = world.ego
+    eye = (ego.x + 1.5 * math.cos(ego.yaw), ego.y + 1.5 * math.sin(ego.yaw), 1.4)
+    if math.hypot(actor.x - ego.x, actor.y - ego.y) > RANGE[world.scenario.weather]:
+        return False
+    c, s = math.cos(actor.yaw) * actor.length * 0.45, math.sin(actor.yaw) * actor.length * 0.45
+    height = 0.8 * actor.height
+    return any(
+        not _hidden(world, eye, (actor.x + k * c, actor.y + k * s, height), actor.id)
+        for k in ((0.0, 1.0) if actor.length > 1.0 else (0.0,))
+    )
+
+
 def _actor_visible(world: World, actor: Actor, rig: Rig) -> bool:
     lamps = actor.beacons or actor.speed > 0.5 or actor.reacts
     size = max(actor.height, actor.width) if actor.kind is not ActorKind.CONE else 0.8
