@@ -180,3 +180,69 @@ def bag(drive: Drive, output: Path, as_json: bool, **options: Any) -> None:
     _check_rate(options["odometry_rate"])
     counts = write_bag(drive, output, BagOptions(**options), ticks=_progress(drive, "bag"))
     _report(drive, output, as_json, [f"{count:6} {topic}" for topic, count in counts.items()], messages=counts)
+
+
+class _Seeds(click.ParamType):
+    name = "A-B"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int]:
+        if isinstance(value, tuple):
+            return value
+        first, dash, last = str(value).partition("-")
+        last = last if dash else first
+        if not (first.isdigit() and last.isdigit() and int(first) <= int(last)):
+            self.fail(f"{value!r} is no range of seeds such as 0-99", param, ctx)
+        return int(first), int(last)
+
+
+@simulate.command()
+@click.option("--seeds", type=_Seeds(), default="0-9", show_default=True, help="First and last seed.")
+@click.option("--kinds", default="all", show_default=True, help="Scenario kinds with commas between.")
+@click.option("--variant", type=click.Choice([*_VARIANTS, "all"]), default="all", show_default=True)
+@click.option("--cameras", type=_Roles(), default="r1", show_default=True, help=_CAMERAS_HELP)
+@click.option("--size", type=_Size(), default="160x96", show_default=True, help="Of every picture.")
+@click.option(
+    "--every",
+    type=click.FloatRange(0.0, 20.0),
+    default=1.0,
+    show_default=True,
+    help="Seconds between samples beside the keyframes; 0 for keyframes alone.",
+)
+@click.option("--picture", type=click.Choice(["jpg", "png"]), default="jpg", show_default=True)
+@click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Of jpg.")
+@click.option("--drives-per-shard", type=click.IntRange(min=1), default=16, show_default=True)
+@click.option("--workers", type=click.IntRange(min=1), help="Processes; by default one for each CPU core.")
+@click.option(
+    "--output", type=Path, default=Path("dataset"), show_default=True, help="A new folder, or one to go on in."
+)
+@click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
+def dataset(
+    seeds: tuple[int, int], kinds: str, variant: str, cameras: tuple[CameraRole, ...], every: float,
+    workers: int | None, output: Path, as_json: bool, **options: Any,
+) -> None:  # fmt: skip
+    """Labelled samples of many drives, as tar shards. The same command goes on where a killed one stopped."""
+    import os
+
+    from tqdm import tqdm
+
+    from alpamayo_ros.datasets.plan import DatasetPlan
+    from alpamayo_ros.datasets.production import write_dataset
+    from alpamayo_ros.simulation.scenarios import KINDS
+
+    names = list(KINDS) if kinds == "all" else [kind.strip() for kind in kinds.split(",")]
+    _check_kinds(names)
+    variants = tuple(_VARIANTS) if variant == "all" else (variant,)
+    plan = DatasetPlan(seeds, tuple(names), variants, cameras, every=round(every * 10), **options)
+    count = workers or len(os.sched_getaffinity(0))
+    with tqdm(total=len(plan.drives), desc="dataset", unit="drive", disable=None) as bar:
+        for done in write_dataset(plan, output, count):
+            bar.update(done - bar.n)
+    summary = (output / "dataset.json").read_text()
+    if as_json:
+        click.echo(json.dumps({"output": str(output), **json.loads(summary)}))
+        return
+    told = json.loads(summary)
+    size = told["bytes"] / 1e6
+    click.echo(f"wrote {output}: {told['samples']} samples of {told['drives']} drives, {size:.1f} MB")
+    for check, number in told["dropped"].items():
+        click.echo(f"{number:8} left out: {check}  (e.g. {told['examples'][check]})")
