@@ -23,10 +23,16 @@ def lane_track(world: World, trajectory: Trajectory) -> LaneTrack:
     route, ego = world.scenario.route, world.ego
     places = np.concatenate([[(ego.x, ego.y)], in_map(ego, trajectory.positions)])
     along, across = route.path.project_many(places)
-    lanes = np.array([0.0, *(lane.offset for lane in route.neighbours)])
-    home = lanes[np.abs(lanes - across[0]).argmin()]
+    home = home_lane(world)
     ids = np.round((across - home) / route.lane_width).astype(int)
     # The lane through a junction, a ramp or a roundabout is another one than that which leads there.
     for number, manoeuvre in enumerate(route.manoeuvres, start=1):
         ids[(along > manoeuvre.start) & (along < manoeuvre.stop)] += 1000 * number
     return LaneTrack(across - home, ids)
+
+
+def home_lane(world: World) -> float:
+    """Offset on the route, in metres, of the centre of the lane that the ego vehicle is in."""
+    route = world.scenario.route
+    across = route.path.project(world.ego.x, world.ego.y)[1]
+    return min([0.0, *(lane.offset for lane in route.neighbours)], key=lambda lane: abs(lane - across))

@@ -12,9 +12,12 @@ from alpamayo_ros.evaluation.displacement import HORIZONS, min_ade
 from alpamayo_ros.evaluation.drivers import Driver, Proposal
 from alpamayo_ros.evaluation.motion import seen_from
 from alpamayo_ros.evaluation.scene import Failure, Outcome, Scene
+from alpamayo_ros.evaluation.words import Tallies, word_tallies
 from alpamayo_ros.simulation.comfort import BOUNDS, dynamics
 from alpamayo_ros.simulation.episode import drive_expert
+from alpamayo_ros.simulation.keyframe import find_keyframes
 from alpamayo_ros.types import Trajectory
+from alpamayo_ros.types.rig import default_rig
 
 STEPS = 64
 """Waypoints of a plan."""
@@ -24,12 +27,15 @@ FIRST, EVERY = 15, 10
 """Ticks of the first plan, which has 1.5 s of history, and between plans."""
 FAR = 2.0
 """A scene is shown as failed when one of its plans is farther than this from what was driven, mean in metres."""
-
-Tallies = dict[str, tuple[float, float]]
+_RIG = default_rig()
+"""What this rig shows could have been seen: the four cameras of Alpamayo-R1."""
 
 
 def run_scene(scene: Scene, driver: Driver) -> Outcome:
-    """Ask for a plan every second of the expert's drive, as long as 6.4 s of it are left, and compare."""
+    """Ask for a plan every second of the expert's drive, as long as 6.4 s of it are left, and compare.
+
+    Words are judged at the keyframes of the drive: there a decision is taken, and its causes are known.
+    """
     drive = drive_expert(scene.build())
     tallies: Tallies = defaultdict(lambda: (0.0, 0.0))
     worst, failure = FAR, None
@@ -48,6 +54,9 @@ def run_scene(scene: Scene, driver: Driver) -> Outcome:
             reason = f"planned {far:.1f} m away from what was driven, at {now.time:.1f} s"
             planned = tuple((round(float(x), 3), round(float(y), 3)) for x, y in plan.positions[:, :2])
             worst, failure = far, Failure(reason, actions_of(driven), planned)
+    if driver.explains:
+        for keyframe in find_keyframes(drive):
+            _add(tallies, word_tallies(driver, drive, keyframe.tick, STEPS, _RIG))
     return Outcome(scene, dict(tallies), failure)
 
 
