@@ -15,7 +15,7 @@ from alpamayo_ros.simulation.world import Daylight, Scenario
 FINEST = 0.1
 BUDGET = 2_600_000
 """Finest resolution in metres, and the number of raster points that it must not exceed."""
-PIXELS_OF_PAINT = 0.17
+LINE_WIDTH = 0.14
 """Width of a painted line in metres."""
 DASHES: dict[Paint, tuple[float, float]] = {
     Paint.DASHED_WHITE: (3.0, 6.0),
@@ -123,7 +123,7 @@ class GroundRaster:
 
     def _paint(self, scenario: Scenario, picture: np.ndarray) -> None:
         roads = scenario.roads
-        thick = max(1, round(PIXELS_OF_PAINT / self.resolution))
+        thick = max(1, round(LINE_WIDTH / self.resolution))
         for marking in roads.markings:
             for line, colour in _strokes(marking):
                 pieces = [self.points(piece) for piece in line]
@@ -197,7 +197,7 @@ def _strokes(marking: Marking) -> list[tuple[list[np.ndarray], Colour]]:
     if paint is Paint.DOUBLE_YELLOW:
         slope = np.gradient(marking.points, axis=0)
         side = np.stack([-slope[:, 1], slope[:, 0]], axis=1) / np.linalg.norm(slope, axis=1, keepdims=True)
-        return [([marking.points + 0.16 * side, marking.points - 0.16 * side], colour)]
+        return [([marking.points + 0.19 * side, marking.points - 0.19 * side], colour)]
     if paint not in DASHES:
         return [([marking.points], colour)]
     dash, gap = DASHES[paint]

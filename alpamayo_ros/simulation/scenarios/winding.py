@@ -88,7 +88,9 @@ def roundabout(draft: Draft) -> None:
     inner = ring * (radius - 3.4) + [x, y]
     for angle in (0.0, math.pi / 2, math.pi, -math.pi / 2):
         c, s = math.cos(angle), math.sin(angle)
-        arm = Path(np.array([[x + 14.0 * c, y + 14.0 * s], [x + 130.0 * c, y + 130.0 * s]]))
+        # Our lane is at y = 0: the middle of our street lies half a lane to its left.
+        ox, oy = (x, 1.75) if abs(c) > 0.5 else (x, y)
+        arm = Path(np.array([[ox + 14.0 * c, oy + 14.0 * s], [ox + 210.0 * c, oy + 210.0 * s]]))
         lay(draft, Street(arm, (-1.75,), (1.75,), 3.5, "suburb"), 4.5)
     areas.append(Area(outer, Ground.ASPHALT))
     areas.append(Area(inner, Ground.MEDIAN))
