@@ -122,7 +122,6 @@ CAUSES: dict[AnyDecision, tuple[Selector, ...]] = {
     LongitudinalDecision.LEAD_OBSTACLE_FOLLOWING: (
         LEADS,
         _objects(motions=("cut_in",), kinds=VEHICLES),
-        # Why the lead behaves as it does, said beside the lead.
         STOPPING_LIGHTS,
     ),
     LongitudinalDecision.SPEED_ADAPTATION: (
@@ -194,6 +193,9 @@ _CAUSES_OF_LANE_KEEPING_BESIDE_SPEED = (
     Selector(_LANE, ("solid_line",)),
     _objects((*SIDES, "oncoming"), ("moving", "approaching")),
 )
+
+# A light says why the lead stops, and explains nothing where no lead is named.
+_ONLY_BESIDE: dict[AnyDecision, Selector] = {LongitudinalDecision.LEAD_OBSTACLE_FOLLOWING: STOPPING_LIGHTS}
 
 # Decisions that need no cause of their own beside an explained decision on the other axis: the two fallbacks of
 # Table 1, and those that follow from the route.
@@ -272,6 +274,11 @@ def explains_no_change(component: CriticalComponent) -> bool:
 
 def unexplained(decision: Decision, components: Sequence[CriticalComponent]) -> tuple[AnyDecision, ...]:
     """The parts of `decision` that need a cause and have none among `components`."""
-    caused = {part for component in components for part in causes_within(component, decision)}
+    caused = {
+        part
+        for component in components
+        for part in causes_within(component, decision)
+        if part not in _ONLY_BESIDE or component not in _ONLY_BESIDE[part]
+    }
     parts = [part for part in (decision.longitudinal, decision.lateral) if part is not None]
     return tuple(part for part in parts if part not in caused and not (caused and part in _SELF_EVIDENT))

@@ -37,6 +37,7 @@ from alpamayo_ros.reasoning.vocabulary import (
     Surface,
     VocabularyError,
     describe,
+    spoken,
     surface,
 )
 from alpamayo_ros.types import (
@@ -169,36 +170,31 @@ _NO_CHANGE = ("continue without a change", "make no change to the speed or path"
 def phrasings(decision: Decision, components: Sequence[CriticalComponent]) -> tuple[str, ...]:
     """The sentences for `decision` with `components` as its causes: 1 to 12, in a fixed order.
 
-    components: one or two, all canonical; each is named once, in the order given.
+    components: one or two, all canonical. Those that are said alike are named once. The order is kept where any
+        sentence of that order fits; else the other one is taken.
 
     Raises VocabularyError when a component has no wording or causes neither decision, when the two decisions do not go
     together, when there is no component or more than two, or when no sentence of 8 to 18 words can hold them all.
     """
+    components = tuple({describe(spoken(component)): component for component in components}.values())
     if not 1 <= len(components) <= MAX_COMPONENTS:
         raise VocabularyError(f"a trace names one or two causes, not {len(components)}; keep the proximate ones")
     if not can_occur(decision.longitudinal, decision.lateral):
         raise VocabularyError(f"{decision.longitudinal} does not go with the lateral decision {decision.lateral}")
-    surfaces = [surface(component) for component in components]
     decided: list[AnyDecision] = [d for d in (decision.longitudinal, decision.lateral) if d is not None]
     for component in components:
+        surface(component)
         if not (causes_within(component, decision) if decided else explains_no_change(component)):
             raise VocabularyError(f"{describe(component)} causes none of {[str(d) for d in decided] or 'no change'}")
     if missing := unexplained(decision, components):
         raise VocabularyError(
             f"no cause of {[str(part) for part in missing]} among {[describe(c) for c in components]}"
         )
-    if not decided:
-        found = [f"{verb} {reason}" for verb in _NO_CHANGE for reason in _reasons(surfaces, _CONNECTIVES[0])]
-    elif decision.longitudinal is None or decision.lateral is None:
-        found = list(_one_decision(decided[0], components, surfaces))
-    else:
-        found = list(_two_decisions(decision.longitudinal, decision.lateral, components, surfaces))
-    fitting = dict.fromkeys(_finish(s) for s in found if MIN_WORDS <= len(s.split()) <= MAX_WORDS)
-    sentences = tuple(fitting)[:MAX_PHRASINGS]
-    if not sentences:
-        named = " and ".join(describe(c) for c in components)
-        raise VocabularyError(f"no sentence of {MIN_WORDS} to {MAX_WORDS} words says {decision} because of {named}")
-    return sentences
+    for ordered in (components, components[::-1]):
+        if sentences := _fitting(decision, ordered):
+            return sentences[:MAX_PHRASINGS]
+    named = " and ".join(describe(c) for c in components)
+    raise VocabularyError(f"no sentence of {MIN_WORDS} to {MAX_WORDS} words says {decision} because of {named}")
 
 
 def compose(decision: Decision, components: Sequence[CriticalComponent], variant: int) -> str:
@@ -208,6 +204,20 @@ def compose(decision: Decision, components: Sequence[CriticalComponent], variant
     """
     sentences = phrasings(decision, components)
     return sentences[variant % len(sentences)]
+
+
+def _fitting(decision: Decision, components: Sequence[CriticalComponent]) -> tuple[str, ...]:
+    """All sentences of the right length that name `components` in this order."""
+    surfaces = [surface(component) for component in components]
+    parts: tuple[AnyDecision | None, ...] = (decision.longitudinal, decision.lateral)
+    decided = [part for part in parts if part is not None]
+    if not decided:
+        found = [f"{verb} {reason}" for verb in _NO_CHANGE for reason in _reasons(surfaces, _CONNECTIVES[0])]
+    elif decision.longitudinal is None or decision.lateral is None:
+        found = list(_one_decision(decided[0], components, surfaces))
+    else:
+        found = list(_two_decisions(decision.longitudinal, decision.lateral, components, surfaces))
+    return tuple(dict.fromkeys(_finish(s) for s in found if MIN_WORDS <= len(s.split()) <= MAX_WORDS))
 
 
 def _finish(sentence: str) -> str:

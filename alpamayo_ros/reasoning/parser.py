@@ -72,7 +72,7 @@ def parse(text: str) -> ParsedTrace:
         return _unread(text, (), f"{len(words)} words; a trace is one sentence, at most {MAX_WORDS} are read")
     if negation := _NEGATION.search(_NO_CHANGE.sub(" ", sentence)):
         return _unread(text, (), f"a negation is not read: {negation.group().strip()!r}")
-    marked, components = _read_components(_LATER.sub(" ", sentence))
+    marked, components = _read_components(_ASIDES.sub(" ", sentence))
     decision, rest, problems = _read_decision(marked, components)
     if decision is None:
         return _unread(text, components, *problems)
@@ -81,6 +81,8 @@ def parse(text: str) -> ParsedTrace:
         return _unread(text, components, f"too many words not understood: {' '.join(unknown)!r}")
     if unknown:
         problems = (*problems, f"not understood: {' '.join(unknown)!r}")
+    if _DANGLING.search(marked):
+        problems = (*problems, "an 'and' joins nothing")
     if not components:
         problems = (*problems, "no cause is named")
     status = ReadStatus.PARTLY_PARSED if problems else ReadStatus.PARSED
@@ -102,8 +104,13 @@ def _normalize(text: str) -> str:
 
 
 _NEGATION = re.compile(r"\b(?:not|never|no longer|no need|without|instead of|rather than|avoid|unless|if)\b")
-# A step of later: the decision is the first one.
-_LATER = re.compile(r"\bbefore (?:proceeding|continuing|going|resuming)\b")
+# Turns of phrase that add no decision: a step of later (the decision is the first one), and how something is done.
+_ASIDES = re.compile(
+    r"\b(?:before (?:proceeding|continuing|going|resuming)|at a safe speed|to pass over|continuing to"
+    r"|maintaining clearance|out of the way)\b"
+)
+# "Turn left and because …": a verb is missing.
+_DANGLING = re.compile(r"^and\b|\band (?:because|since|as|and|for|to)\b|\band$")
 _NO_CHANGE = re.compile(
     r"\b(?:continue without (?:a |any )?change|(?:make |with )?no change(?: to| of| in)?"
     r"(?: the)?(?: speed)?(?: (?:or|and)(?: the)? path)?)\b"
@@ -153,7 +160,8 @@ _MODIFIERS: tuple[tuple[str, str, str], ...] = (
     (r"(?:stopped|stationary|standing|stalled|queued|halted|at a standstill)", "motion", "stopped"),
     (r"(?:approaching|approaches|closing in|coming)(?: fast| quickly)?", "motion", "approaching"),
     (r"(?:slow moving|slower|(?:driving|riding|moving|traveling) slowly|slowly|slow)", "motion", "slow"),
-    (r"(?:driving|drives|riding|rides|walking|walks|moving|moves|traveling|occupying|occupies)", "motion", "moving"),
+    (r"(?:driving|drives|riding|rides|walking|walks|moving|moves|traveling)", "motion", "moving"),
+    (r"(?:occupying|occupies)(?: the (?:adjacent|target) lane)?", "motion", "moving"),
     (r"(?:in|at|on|into|through|leaving|near) (?:the |a )?(?:pedestrian )?crosswalk|the crosswalk",
      "relative_pose", "crosswalk"),
     (r"oncoming|in the (?:oncoming|opposite) lane|from the opposite direction", "relative_pose", "oncoming"),
@@ -372,6 +380,7 @@ class _Verb(StrEnum):
 _E = r"(?:e|es|s|ing)?"  # endings of a regular verb; stems that double a letter are spelled out
 _THE = r"(?: (?:the|a|an|its|our|ego))*"
 _SPEED = rf"(?:adapt|adjust|modulat|moderat|match){_E}{_THE} (?:vehicle )?speed"
+_SET = r"(?: (?:target|set|cruise|cruising|posted|desired|current|steady|constant|normal))"
 _HOLD = rf"(?:keep|hold|maintain|stay|remain|continu){_E}"
 _LANE_WORDS = rf"(?: in| to| within| inside)?{_THE}(?: (?:current|same|own))? lane(?: position| path| center)?"
 
@@ -386,9 +395,9 @@ _LONGITUDINAL: tuple[tuple[str, LongitudinalDecision | _Verb], ...] = (
     (rf"yield{_E}(?: the right of way)?|giv{_E} way|wait{_E} for(?= §)", _LONG.YIELD),
     (_SPEED, _LONG.SPEED_ADAPTATION),
     (rf"(?:com|brak){_E} to a (?:stop|halt)|(?:stop(?:s|ping)?|halt{_E})(?: and hold)?|remain{_E} stopped", _Verb.STOP),
-    ((rf"(?:resum|hold|track|keep|maintain|return|reach|continu|driv|cruis|accelerat|decelerat|slow){_E}(?: down)?"
-      rf"(?: at| to)?{_THE}(?: (?:target|set|cruise|cruising|posted|desired|current|steady|constant|normal))* "
-      rf"speed(?: limit)?|proceed{_E}"), _LONG.SET_SPEED_TRACKING),
+    ((rf"(?:resum|hold|track|keep|maintain|return|reach|continu|driv|cruis){_E}(?: at| to)?{_THE}{_SET}* speed"
+      rf"(?: limit)?|(?:accelerat|decelerat|slow){_E}(?: down)? to{_THE}{_SET}+ speed(?: limit)?|proceed{_E}"),
+     _LONG.SET_SPEED_TRACKING),
     ((rf"slow{_E}(?: down)?(?: to a safe speed)?|decelerat{_E}|brak{_E}|reduc{_E}{_THE} speed"
       rf"|{_HOLD}{_THE} safe speed"), _Verb.SLOW),
     (rf"accelerat{_E}|speed{_E} up", _Verb.ACCELERATE),
@@ -406,7 +415,7 @@ _LATERAL: tuple[tuple[str, str], ...] = (
     ((rf"(?:nudg|edg|shift|veer|bias|mov){_E}{_TOWARD} (?P<side>{_SIDE})(?: slightly)?"
       rf"(?P<crossing> (?:out of{_THE} lane|(?:over|across|past|beyond){_THE} (?:lane |center |left |right )*"
       rf"(?:line|marking)s?))?(?: (?:within|inside|in){_THE} lane)?"), "nudge_{side}"),
-    (rf"slight (?P<side>{_SIDE})ward (?:adjustment|shift)", "nudge_{side}"),
+    (rf"(?:mak{_E} a )?slight (?P<side>{_SIDE})ward (?:adjustment|shift)", "nudge_{side}"),
     ((rf"(?:mak{_E} |tak{_E} )?(?:a |the )?(?P<side>{_SIDE})(?: hand)? turn|turn{_E}{_TOWARD} (?P<side_>{_SIDE})"),
      "turn_{side}"),
     (rf"(?:mak{_E} |tak{_E} )?(?:a |the )?u turn", "turn_left"),  # right-hand traffic
@@ -426,13 +435,11 @@ _FILLERS = frozenset(
     """
     a an the and or but because since as so to of for at in on with while when before after past around from by
     until is are be being been there this that which its it our ego we us will must should can due then again also
-    both speed ahead front side behind near nearby upcoming approach approaching current own same path way route
-    road lane clearance increase increasing create creating gain gaining leave leaving make making give giving
-    more pass passes passing get navigate navigating go drive driving over under through across along into toward
-    towards out safe safely safety carefully cautiously slightly gently smoothly immediately slowly up down
-    further possible potential potentially likely cautious continue continuing resume order proceed proceeding
-    allow allowing left right target direction clear clears cleared stay keep keeping maintain maintaining
-    sufficient room space
+    both ahead front side behind near nearby upcoming approach approaching current same path route road clearance
+    increase increasing create creating gain gaining more pass passes passing get navigate navigating under
+    through across along into toward towards safe safely safety carefully cautiously slightly gently smoothly
+    immediately slowly up down further possible potential potentially likely cautious order proceed proceeding
+    allow allowing sufficient room space
     """.split()
 )
 

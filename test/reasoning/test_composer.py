@@ -37,6 +37,7 @@ RED = CriticalComponent(ComponentCategory.TRAFFIC_LIGHT, "red_light")
 WALKER = CriticalComponent(
     ComponentCategory.CRITICAL_OBJECT, "pedestrian", {"relative_pose": "crosswalk", "motion": "crossing"}
 )
+CAR = CriticalComponent(ComponentCategory.CRITICAL_OBJECT, "parked_car", {"relative_pose": "right"})
 
 
 def candidates(decision: Decision) -> list[CriticalComponent]:
@@ -55,7 +56,8 @@ def sentences(decision: Decision, components: list[CriticalComponent]) -> tuple[
 
 def assert_read_back(text: str, decision: Decision, components: list[CriticalComponent]) -> None:
     read = parse(text)
-    assert (read.status, read.decision, read.components) == (ReadStatus.PARSED, decision, tuple(components)), text
+    assert (read.status, read.decision) == (ReadStatus.PARSED, decision), text
+    assert read.components in (tuple(components), tuple(components[::-1])), text
 
 
 @pytest.mark.parametrize("decision", DECISIONS, ids=lambda d: f"{d.longitudinal}-{d.lateral}")
@@ -102,11 +104,20 @@ def test_the_same_variant_gives_the_same_sentence_and_others_differ() -> None:
     assert len(set(variants)) == len(phrasings(Decision(STOP), [RED])) >= 4
 
 
-def test_causes_are_named_in_the_order_given() -> None:
+def test_causes_are_named_in_the_order_given_where_that_can_be_said() -> None:
     nudge = Decision(YIELD, LateralDecision.IN_LANE_NUDGE_LEFT)
-    car = CriticalComponent(ComponentCategory.CRITICAL_OBJECT, "parked_car", {"relative_pose": "right"})
-    for first, second in ((WALKER, car), (car, WALKER)):
+    for first, second in ((WALKER, CAR), (CAR, WALKER)):
         assert parse(compose(nudge, [first, second], 0)).components == (first, second)
+    lead = CriticalComponent(
+        ComponentCategory.CRITICAL_OBJECT, "emergency_vehicle", {"relative_pose": "in_path", "motion": "slowing"}
+    )
+    limit = CriticalComponent(ComponentCategory.LANE, "solid_line", {"side": "left"})
+    follow = Decision(LongitudinalDecision.LEAD_OBSTACLE_FOLLOWING, LateralDecision.LANE_KEEPING)
+    assert set(phrasings(follow, [limit, lead])) <= set(phrasings(follow, [lead, limit]))
+
+
+def test_causes_that_are_said_alike_are_named_once() -> None:
+    assert phrasings(Decision(YIELD), [WALKER, WALKER]) == phrasings(Decision(YIELD), [WALKER])
 
 
 def test_attributes_that_are_never_said_are_left_out() -> None:
@@ -120,7 +131,7 @@ def test_attributes_that_are_never_said_are_left_out() -> None:
     ("decision", "components", "message"),
     [
         (Decision(YIELD), [], "one or two causes, not 0"),
-        (Decision(YIELD), [WALKER, RED, WALKER], "one or two causes, not 3"),
+        (Decision(YIELD), [WALKER, RED, CAR], "one or two causes, not 3"),
         (Decision(YIELD), [RED], "causes none of"),
         (Decision(), [WALKER], "no change"),
         (Decision(YIELD, LateralDecision.IN_LANE_NUDGE_LEFT), [WALKER], "no cause of"),

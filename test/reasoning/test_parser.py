@@ -80,6 +80,11 @@ PARTLY: list[tuple[str, Decision, str]] = [
     ("Follow the car turning left at the intersection.", Decision(FOLLOW), "turning"),
     ("Keep lane because the truck is going to stop.", Decision(None, KEEP), "going stop"),
     ("Keep lane and slow down.", Decision(None, KEEP), "'slow' without a cause"),
+    # a verb is missing: what is left is not taken for the whole
+    ("Turn right and because the lane ahead is closed.", Decision(None, TURN_R), "joins nothing"),
+    ("Resume the target and change lanes to the right past the stopped car ahead.", Decision(None, LC_R), "target"),
+    ("Nudge left over the since the van cuts in from the right lane.", Decision(None, IN_L), "over"),
+    ("In the lane and follow the lead truck.", Decision(FOLLOW), "lane"),
     ("Turn left and brake because the light is green.", Decision(None, TURN_L), "'slow' without a cause"),
 ]
 
