@@ -53,7 +53,7 @@ class Rejection:
     reason: str
 
 
-def label(episode: Episode, tick: int, rig: Rig, others: int = 3) -> Label | Rejection:
+def label(episode: Episode, tick: int, rig: Rig, others: int = 1) -> Label | Rejection:
     """Label a moment of the expert's drive as the cameras of `rig` show it.
 
     others: how many things nearby are tested besides those that the expert reacts to.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -51,46 +52,60 @@ def draw_path(image: np.ndarray, camera: Camera, path: Trajectory, opacity: floa
     cv2.addWeighted(painted, opacity, image, 1.0 - opacity, 0.0, dst=image)
 
 
-def draw_outlines(image: np.ndarray, camera: Camera, ego: Ego, outlines: list[Outline], name: str) -> bool:
-    """Draw outlines (map frame) with their name into an RGB picture. Returns whether any is in the picture."""
+def draw_outlines(image: np.ndarray, camera: Camera, ego: Ego, named: Sequence[tuple[str, list[Outline]]]) -> None:
+    """Draw things, each a name and its outlines in the map frame, into an RGB picture. The name is written once."""
+    taken: list[tuple[int, int, int, int]] = []
+    for name, outlines in named:
+        places = [place for outline in outlines if (place := _draw_outline(image, camera, ego, outline))]
+        if places:
+            taken.append(_tag(image, name, *min(places, key=lambda place: place[1]), taken))
+
+
+def _draw_outline(image: np.ndarray, camera: Camera, ego: Ego, outline: Outline) -> tuple[float, float] | None:
+    """Left and top of what is drawn; None where it is not in the picture."""
     height, width = image.shape[:2]
     thickness = max(1, round(width / 480))
-    labels: list[tuple[float, float]] = []
-    for outline in outlines:
-        points = outline.points.copy()
-        c, s = math.cos(ego.yaw), math.sin(ego.yaw)
-        points[:, :2] = (points[:, :2] - [ego.x, ego.y]) @ np.array([[c, -s], [s, c]])
-        pixels, seen = camera.project(points)
-        seen &= ((points - camera.position) @ camera.rotation[2]) > 0.2
-        inside = seen & (pixels > 0).all(axis=1) & (pixels[:, 0] < width) & (pixels[:, 1] < height)
-        if not inside.any():
-            continue
-        if outline.solid and seen.all() and np.ptp(pixels, axis=0).max() < _SMALL:
-            # Twelve edges would cover what they are to show.
-            low, high = pixels.min(axis=0) - 4.0, pixels.max(axis=0) + 4.0
-            cv2.rectangle(image, _point(low), _point(high), CAUSE_COLOUR, thickness, cv2.LINE_AA)
-        elif outline.solid:
-            for a, b in _EDGES:
-                if seen[a] and seen[b]:
-                    cv2.line(image, _point(pixels[a]), _point(pixels[b]), CAUSE_COLOUR, thickness, cv2.LINE_AA)
-        else:
-            tinted = image.copy()
-            _fill(tinted, pixels[seen], CAUSE_COLOUR)
-            cv2.addWeighted(tinted, 0.35, image, 0.65, 0.0, dst=image)
-            cv2.polylines(image, [np.round(pixels[seen]).astype(np.int32)], bool(seen.all()), CAUSE_COLOUR, thickness)
-        labels.append((float(pixels[inside, 0].min()), float(pixels[inside, 1].min())))
-    if labels and name:
-        _tag(image, name, *min(labels, key=lambda place: place[1]))
-    return bool(labels)
+    points = outline.points.copy()
+    c, s = math.cos(ego.yaw), math.sin(ego.yaw)
+    points[:, :2] = (points[:, :2] - [ego.x, ego.y]) @ np.array([[c, -s], [s, c]])
+    pixels, seen = camera.project(points)
+    seen &= ((points - camera.position) @ camera.rotation[2]) > 0.2
+    inside = seen & (pixels > 0).all(axis=1) & (pixels[:, 0] < width) & (pixels[:, 1] < height)
+    if not inside.any():
+        return None
+    if outline.solid and seen.all() and np.ptp(pixels, axis=0).max() < _SMALL:
+        # Twelve edges would cover what they are to show.
+        low, high = pixels.min(axis=0) - 4.0, pixels.max(axis=0) + 4.0
+        cv2.rectangle(image, _point(low), _point(high), CAUSE_COLOUR, thickness, cv2.LINE_AA)
+    elif outline.solid:
+        for a, b in _EDGES:
+            if seen[a] and seen[b]:
+                cv2.line(image, _point(pixels[a]), _point(pixels[b]), CAUSE_COLOUR, thickness, cv2.LINE_AA)
+    else:
+        tinted = image.copy()
+        _fill(tinted, pixels[seen], CAUSE_COLOUR)
+        cv2.addWeighted(tinted, 0.35, image, 0.65, 0.0, dst=image)
+        cv2.polylines(image, [np.round(pixels[seen]).astype(np.int32)], bool(seen.all()), CAUSE_COLOUR, thickness)
+    return float(pixels[inside, 0].min()), float(pixels[inside, 1].min())
 
 
-def _tag(image: np.ndarray, text: str, x: float, y: float) -> None:
+def _tag(
+    image: np.ndarray, text: str, x: float, y: float, taken: list[tuple[int, int, int, int]]
+) -> tuple[int, int, int, int]:
+    """Write a name above a place, and above what is `taken` by others; returns left, top, right, bottom."""
     scale = max(0.35, image.shape[1] / 1700)
     (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)
-    x = min(max(x, 0.0), image.shape[1] - width - 8.0)
-    y = max(y - 6.0, height + 8.0)
-    cv2.rectangle(image, _point((x, y - height - 5)), _point((x + width + 7, y + base)), CAUSE_COLOUR, cv2.FILLED)
-    cv2.putText(image, text, _point((x + 4, y - 1)), cv2.FONT_HERSHEY_SIMPLEX, scale, (20, 20, 20), 1, cv2.LINE_AA)
+    width, height = width + 7, height + base + 5
+    left = round(min(max(x, 0.0), max(image.shape[1] - width - 1.0, 0.0)))
+    bottom = round(max(y - 5.0, height))
+    for other in sorted(taken, key=lambda box: -box[3]):
+        if left < other[2] and other[0] < left + width and bottom - height < other[3] and other[1] < bottom:
+            bottom = other[1] - 2
+    box = (left, bottom - height, left + width, bottom)
+    cv2.rectangle(image, box[:2], box[2:], CAUSE_COLOUR, cv2.FILLED)
+    place = (left + 4, bottom - base - 1)
+    cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, scale, (20, 20, 20), 1, cv2.LINE_AA)
+    return box
 
 
 def _fill(image: np.ndarray, corners: np.ndarray, colour: tuple[int, int, int]) -> None:

@@ -18,6 +18,7 @@ FRONT = CameraRole.FRONT_WIDE_120
 FRONT_SIZE, SIDE_SIZE = (960, 576), (320, 192)
 PANEL = 144
 _BACK, _INK, _DIM, _CHIP = (24, 26, 30), (240, 240, 240), (150, 154, 160), (52, 84, 140)
+_LETTERS = 0.74  # size of the sentence
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
@@ -43,8 +44,8 @@ def draw_page(drive: Drive, tick: int, caption: Caption) -> np.ndarray:
     pictures = {role: drive.picture(tick, role).copy() for role in drive.rig.roles}
     draw_path(pictures[FRONT], drive.rig[FRONT], drive.path_after(tick, 64))
     for role, picture in pictures.items():
-        for cause, name in caption.causes.items():
-            draw_outlines(picture, drive.rig[role], world.ego, outlines(world, cause), name)
+        named = [(name, outlines(world, cause)) for cause, name in caption.causes.items()]
+        draw_outlines(picture, drive.rig[role], world.ego, named)
         _write(picture, role.label, (8, 18), 0.45 if role is FRONT else 0.4, _INK, shadow=True)
     page = _compose(pictures)
     _panel(page[FRONT_SIZE[1] :], drive, tick, caption)
@@ -73,15 +74,22 @@ def _panel(panel: np.ndarray, drive: Drive, tick: int, caption: Caption) -> None
     x = 210
     for axis in (caption.decision.longitudinal, caption.decision.lateral):
         x = _chip(panel, "no change" if axis is None else axis.replace("_", " "), x, axis is not None)
-    sentence = caption.sentence
-    # One line where it fits, smaller where it does not: a trace has 18 words at most.
-    room = panel.shape[1] - 210 - 250
-    scale = next((s for s in (0.8, 0.7, 0.6, 0.52, 0.46) if _width(sentence, s) < room), 0.4)
-    _write(panel, sentence, (210, 82), scale, _INK, 2 if scale > 0.65 else 1)
+    lines = _wrapped(caption.sentence, panel.shape[1] - 230)
+    for line, y in zip(lines, (84,) if len(lines) == 1 else (74, 100), strict=True):
+        _write(panel, line, (210, y), _LETTERS, _INK, 2)
     sky = " ".join(str(part) for part in (scenario.daylight, scenario.weather))
     place = f"t {tick / 10:4.1f} s    {scenario.kind}    seed {scenario.seed}    {scenario.variant}    {sky}"
     _write(panel, place, (18, 128), 0.5, _DIM)
     _legend(panel)
+
+
+def _wrapped(sentence: str, room: int) -> list[str]:
+    """One line, or two of about the same length."""
+    if _width(sentence, _LETTERS, 2) < room:
+        return [sentence]
+    breaks = [i for i, letter in enumerate(sentence) if letter == " "]
+    middle = min(breaks, key=lambda i: abs(i - len(sentence) / 2), default=len(sentence))
+    return [sentence[:middle], sentence[middle + 1 :]]
 
 
 def _chip(panel: np.ndarray, text: str, x: int, active: bool) -> int:
@@ -95,14 +103,14 @@ def _legend(panel: np.ndarray) -> None:
     """The colours of the path, at the right end."""
     left, width = panel.shape[1] - 232, 200
     for i in range(width):
-        cv2.line(panel, (left + i, 96), (left + i, 106), speed_colour(i / width * FASTEST), 1)
+        cv2.line(panel, (left + i, 106), (left + i, 116), speed_colour(i / width * FASTEST), 1)
     for speed in (0, 10, 20):
-        _write(panel, f"{speed}", (left + round(speed / FASTEST * width) - 6, 124), 0.42, _DIM)
-    _write(panel, "m/s along the path", (left, 88), 0.42, _DIM)
+        _write(panel, f"{speed}", (left + round(speed / FASTEST * width) - 6, 133), 0.42, _DIM)
+    _write(panel, "m/s on the path", (left - 126, 116), 0.42, _DIM)
 
 
-def _width(text: str, scale: float) -> int:
-    return int(cv2.getTextSize(text, _FONT, scale, 1)[0][0])
+def _width(text: str, scale: float, thickness: int = 1) -> int:
+    return int(cv2.getTextSize(text, _FONT, scale, thickness)[0][0])
 
 
 def _write(

@@ -27,7 +27,7 @@ class DatasetPlan:
     picture: str = "jpg"
     quality: int = 95
     dense: bool = False
-    others: int = 3
+    others: int = 1
     drives_per_shard: int = 16
 
     @property
