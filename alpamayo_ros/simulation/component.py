@@ -177,14 +177,14 @@ def _event(world: World, event: RoadEvent) -> CriticalComponent:
     return CriticalComponent(ComponentCategory.ROAD_EVENT, kind)
 
 
-def _route(id: str, decision: LateralDecision) -> CriticalComponent:
+def _route(goal: str, decision: LateralDecision) -> CriticalComponent:
     category = ComponentCategory.ROUTING_INTENT
     side = "left" if decision.endswith("left") else "right"
-    if id == "goal-lane-end":
+    if goal == "goal-lane-end":
         return CriticalComponent(ComponentCategory.LANE, "ending_lane")
-    if id == "goal-merge":
+    if goal == "goal-merge":
         return CriticalComponent(category, "merge")
-    if id == "goal-exit":
+    if goal == "goal-exit":
         return CriticalComponent(category, "exit", {"direction": "right"})
     if decision is LateralDecision.PULL_OVER:
         return CriticalComponent(category, "destination")

@@ -193,6 +193,4 @@ def _must_yield(
     # Behind it: free once it has left, with a little time.
     if conflict.leaves + (0.6 if vulnerable else 0.3) + (0.9 if already else 0.0) < enter:
         return False
-    if not already and room < me.speed * me.speed / (2.0 * 7.0) and leave < conflict.enters + 0.3:
-        return False
-    return True
+    return not (not already and room < me.speed * me.speed / (2.0 * 7.0) and leave < conflict.enters + 0.3)

@@ -29,7 +29,9 @@ def drive_expert(
     """Let the expert drive to the end of the scenario, or for `ticks` periods, or until `stop` says so."""
     world = start.begin() if isinstance(start, Scenario) else start.copy()
     expert = Expert() if expert is None else expert.copy()
-    worlds, minds, intents = [world.copy()], [], []
+    worlds: list[World] = [world.copy()]
+    minds: list[Expert] = []
+    intents: list[Intent] = []
     while not world.finished and (ticks is None or len(intents) < ticks):
         minds.append(expert.copy())
         command = expert.act(world)

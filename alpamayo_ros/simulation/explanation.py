@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from alpamayo_ros.simulation.component import clear_lane, component, light_component
 from alpamayo_ros.simulation.actor import ActorKind
+from alpamayo_ros.simulation.component import clear_lane, component, light_component
 from alpamayo_ros.simulation.decision import AHEAD, Taken, axes, decide, run_start
 from alpamayo_ros.simulation.episode import Episode
 from alpamayo_ros.simulation.intervention import (
@@ -94,22 +94,25 @@ def explain(drive: Episode, tick: int, rig: Rig, others: int = 3) -> Explanation
     history = drive.worlds[max(0, tick - 20) : tick + 1]
     causes: list[Cause] = []
     innocent: list[str] = []
-    for id in candidates:
-        cause = _test(id, drive, fork, factual, taken)
+    for identity in candidates:
+        cause = _test(identity, drive, fork, factual, taken)
         if cause is None:
-            innocent.append(id)
+            innocent.append(identity)
             continue
         causes.append(
             Cause(
-                id,
+                identity,
                 component(
-                    world, id, home, lead=id == taken.longitudinal_cause and taken.decision.longitudinal in LEADING
+                    world,
+                    identity,
+                    home,
+                    lead=identity == taken.longitudinal_cause and taken.decision.longitudinal in LEADING,
                 ),
                 cause.longitudinal,
                 cause.lateral,
-                id in proximate and (_matters(id, taken) or id.startswith("goal")),
+                identity in proximate and (_matters(identity, taken) or identity.startswith("goal")),
                 cause.preempted,
-                visible_in_history(history, id, rig),
+                visible_in_history(history, identity, rig),
                 cause.effect,
             )
         )
@@ -118,10 +121,10 @@ def explain(drive: Episode, tick: int, rig: Rig, others: int = 3) -> Explanation
     return Explanation(tick, taken.decision, tuple(causes), tuple(innocent))
 
 
-def _matters(id: str, taken: Taken) -> bool:
-    if id == taken.longitudinal_cause and taken.decision.longitudinal is not None:
+def _matters(identity: str, taken: Taken) -> bool:
+    if identity == taken.longitudinal_cause and taken.decision.longitudinal is not None:
         return True
-    return id == taken.lateral_cause and taken.decision.lateral is not None
+    return identity == taken.lateral_cause and taken.decision.lateral is not None
 
 
 @dataclass(frozen=True)
@@ -143,24 +146,24 @@ def _fork(drive: Episode, tick: int) -> int:
     return max(run_start(lateral, tick) - 1, tick - LONGEST_FORK, 0)
 
 
-def _test(id: str, drive: Episode, fork: int, factual: Episode, taken: Taken) -> _Verdict | None:
+def _test(identity: str, drive: Episode, fork: int, factual: Episode, taken: Taken) -> _Verdict | None:
     """Take it away and look; None where nothing changes."""
     world = drive.worlds[fork]
     route = world.scenario.route
-    if any(manoeuvre.id == id for manoeuvre in route.manoeuvres):
+    if any(manoeuvre.id == identity for manoeuvre in route.manoeuvres):
         # The way the route goes cannot be taken away; it is the cause of following it by definition.
         return _Verdict(False, True, False, None)
-    if world.actor(id) is None and id.rsplit("-", 1)[0] in set(ActorKind):
+    if world.actor(identity) is None and identity.rsplit("-", 1)[0] in set(ActorKind):
         return None
-    counterfactual = continue_from(without(world, id), drive.minds[fork], len(factual.intents))
+    counterfactual = continue_from(without(world, identity), drive.minds[fork], len(factual.intents))
     effect = compare(factual, counterfactual)
     if effect.any:
         return _Verdict(effect.longitudinal, effect.lateral, False, effect)
     # The same behaviour for another reason: the decision changes hands.
-    if len(counterfactual.intents) > AHEAD and id in (taken.longitudinal_cause, taken.lateral_cause):
+    if len(counterfactual.intents) > AHEAD and identity in (taken.longitudinal_cause, taken.lateral_cause):
         then = decide(counterfactual.worlds, counterfactual.intents, 0)
-        lon = id == taken.longitudinal_cause and then.longitudinal_cause not in (id, None)
-        lat = id == taken.lateral_cause and then.lateral_cause not in (id, None)
+        lon = identity == taken.longitudinal_cause and then.longitudinal_cause not in (identity, None)
+        lat = identity == taken.lateral_cause and then.lateral_cause not in (identity, None)
         if lon or lat:
             return _Verdict(lon, lat, True, effect)
     return None

@@ -1,7 +1,7 @@
 """Taking one cause away: the same world, the same moment, without it. What the expert then does tells what it caused.
 
-A cause is named by an identity: that of an actor, of a stop rule (for a light: it turns green), of a road event, or of a
-goal of the route.
+A cause is named by an identity: that of an actor, of a stop rule (for a light: it turns green), of a road event, or
+of a goal of the route.
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -65,7 +64,7 @@ def find_keyframes(drive: Episode) -> list[Keyframe]:
     """All keyframes of a drive with enough history and future, ascending; no two reactive ones on the same tick."""
     found = [*_longitudinal(drive), *_lateral(drive), *_intersections(drive)]
     end = len(drive.intents) - FUTURE
-    inside = []
+    inside: list[Keyframe] = []
     for frame in sorted(found, key=lambda frame: (frame.tick, frame.rule)):
         tick, last = max(frame.tick, HISTORY), min(frame.last, end)
         if frame.reactive and frame.tick != tick:
@@ -212,7 +211,11 @@ def _step_tick(drive: Episode, tick: int, cause: str | None) -> int:
 def _signal_tick(drive: Episode, tick: int, cause: str | None) -> int | None:
     """For somebody who cuts in: when its indicator came on, else when it left its lane's centre. None for others."""
     actor = drive.worlds[tick].actor(cause or "")
-    if actor is None or actor.crosses or abs(actor.shift_to - actor.shift_from) < 1.0 and actor.blinker is Blinker.OFF:
+    if (
+        actor is None
+        or actor.crosses
+        or (abs(actor.shift_to - actor.shift_from) < 1.0 and actor.blinker is Blinker.OFF)
+    ):
         return None
     first = tick
     while first > 0:

@@ -142,7 +142,7 @@ def _emergency(me: Surroundings, world: World) -> Neighbour | None:
         if other.speed_s < -2.0 and -2.0 < other.front - me.rear < 95.0:
             return other
         faster = other.speed_s > 2.0 and actor.speed > me.speed - 1.0
-        if faster and -60.0 < other.front - me.rear and other.rear < me.front + 12.0:
+        if faster and other.front - me.rear > -60.0 and other.rear < me.front + 12.0:
             return other
     return None
 

@@ -18,6 +18,8 @@ from alpamayo_ros.types import LongitudinalDecision as Lon
 IDM = Idm(headway=1.5, standstill=2.5, acceleration=1.5, braking=2.0)
 STANDOFF = 0.9
 """Where the front bumper stands before a line, metres."""
+YIELD_SPEED = 4.0
+"""At which a yield line is reached when nobody is in sight, m/s."""
 BEGIN_BRAKING = 1.15
 """Constant deceleration that must have become necessary before the expert brakes for something that stands, m/s^2."""
 WEATHER_SPEED = {Weather.CLEAR: 1.0, Weather.RAIN: 0.9, Weather.FOG: 0.8}
@@ -122,7 +124,7 @@ def road_event_constraints(me: Surroundings, world: World, memory: Memory) -> li
         if needed > BEGIN_BRAKING or (event.id in memory.braking_for and needed > 0.25):
             memory.braking_for.add(event.id)
             found.append(Constraint(Lon.SPEED_ADAPTATION, event.id, -1.06 * needed))
-        elif event.id in memory.braking_for or room < 2.5 * me.speed and me.speed > 0.92 * event.speed:
+        elif event.id in memory.braking_for or (room < 2.5 * me.speed and me.speed > 0.92 * event.speed):
             # Slow enough already: do not speed up again just before it.
             found.append(Constraint(Lon.SPEED_ADAPTATION, event.id, 0.6 * (event.speed - me.speed)))
     return found
@@ -131,13 +133,22 @@ def road_event_constraints(me: Surroundings, world: World, memory: Memory) -> li
 def stop_constraints(me: Surroundings, world: World, memory: Memory) -> tuple[list[Constraint], float]:
     """Red and yellow lights, stop signs, a school bus; and the arc length of the first line that stops the car anyway.
 
-    A yield line alone stops nobody.
+    A yield line alone stops nobody, but it is approached slowly.
     """
     found = []
     line = math.inf
     for rule in world.scenario.route.stops:
         gap = rule.s - me.front
         if gap < -1.0 or gap > 100.0 or rule.id in memory.passed or rule.id in world.removed:
+            continue
+        if rule.control is Control.YIELD_SIGN:
+            # Slowly enough to be able to wait, whoever may come: houses hide the crossing street.
+            needed = (me.speed * me.speed - YIELD_SPEED**2) / (2.0 * max(gap, 1.0))
+            if gap > 0.0 and (needed > BEGIN_BRAKING or (rule.id in memory.braking_for and needed > 0.2)):
+                memory.braking_for.add(rule.id)
+                found.append(Constraint(Lon.YIELD, rule.id, -1.06 * needed))
+            elif gap > 0.0 and rule.id in memory.braking_for:
+                found.append(Constraint(Lon.YIELD, rule.id, 0.6 * (YIELD_SPEED - me.speed)))
             continue
         if not _must_stop(rule, me, gap, world, memory):
             memory.braking_for.discard(rule.id)
@@ -165,8 +176,6 @@ def _must_stop(rule: StopRule, me: Surroundings, gap: float, world: World, memor
     if rule.control is Control.SCHOOL_BUS:
         bus = world.actor(rule.actor or "")
         return bus is not None and bus.beacons
-    if rule.control is Control.YIELD_SIGN:
-        return False
     if me.speed < 0.15 and gap < 3.0:
         since = memory.stood_since.setdefault(rule.id, world.time)
         if world.time - since >= 1.0:

@@ -234,9 +234,9 @@ class RoadMap:
     poles: list[Pole] = field(default_factory=list)
     rails: list[Rail] = field(default_factory=list)
 
-    def light(self, id: str) -> TrafficLight:
-        """The light called `id`. Raises KeyError."""
+    def light(self, name: str) -> TrafficLight:
+        """The light called `name`. Raises KeyError."""
         for light in self.lights:
-            if light.id == id:
+            if light.id == name:
                 return light
-        raise KeyError(id)
+        raise KeyError(name)

@@ -13,7 +13,7 @@ from alpamayo_ros.simulation.world import Daylight, Weather, World
 from alpamayo_ros.types.rig import Rig
 
 RANGE: dict[Weather, float] = {Weather.CLEAR: 110.0, Weather.RAIN: 80.0, Weather.FOG: 55.0}
-"""Metres within which things can be told apart in each weather: about where the drawn haze takes half of the contrast."""
+"""Metres within which things can be told apart in each weather: about where haze takes half of the contrast."""
 NIGHT_RANGE = 60.0
 """The same for things without lamps of their own at night."""
 SMALLEST = math.radians(0.22)
@@ -39,7 +39,7 @@ def visible(world: World, cause: str, rig: Rig) -> bool:
     if actor is not None:
         return _actor_visible(world, actor, rig)
     route = world.scenario.route
-    if any(item.id == cause for item in (*route.goals, *route.manoeuvres)):
+    if cause in {goal.id for goal in route.goals} | {manoeuvre.id for manoeuvre in route.manoeuvres}:
         return True
     for rule in route.stops:
         if cause not in (rule.id, rule.light):

@@ -115,9 +115,9 @@ class World:
         """An independent copy; the scenario is shared."""
         return replace(self, actors=[actor.copy() for actor in self.actors])
 
-    def actor(self, id: str) -> Actor | None:
-        """The actor called `id`, if it is there."""
-        return next((actor for actor in self.actors if actor.id == id), None)
+    def actor(self, name: str) -> Actor | None:
+        """The actor called `name`, if it is there."""
+        return next((actor for actor in self.actors if actor.id == name), None)
 
     def lamp(self, light: str) -> Lamp:
         """What a light shows now, after interventions."""

@@ -201,8 +201,11 @@ MOUNTS: dict[CameraRole, tuple[tuple[float, float, float], float, float]] = {
     CameraRole.REAR_RIGHT_70: ((2.2, -0.95, 1.0), -148.0, 0.0),
     CameraRole.FRONT_TELE_30: ((1.75, 0.06, 1.45), 0.0, 0.5),
 }
-"""Position in the rig frame in metres, yaw to the left and pitch upwards in degrees: the places of a production car with
-this camera set (windscreen, front fenders, tailgate). Of our own choosing: the released rigs differ from car to car."""
+"""Position in the rig frame in metres, yaw to the left and pitch upwards in degrees.
+
+The places of a production car with this camera set (windscreen, front fenders, tailgate). Of our own choosing: the
+released rigs differ from car to car.
+"""
 
 DEFAULT_ROLES = (
     CameraRole.CROSS_LEFT_120,

@@ -40,7 +40,8 @@ def test_all_seven_cameras_give_pictures(renderer: Renderer) -> None:
     pictures = renderer.render_all(scene())
     assert list(pictures) == list(CameraRole)
     for picture in pictures.values():
-        assert picture.shape == (96, 160, 3) and picture.dtype == np.uint8
+        assert picture.shape == (96, 160, 3)
+        assert picture.dtype == np.uint8
         assert picture.std() > 10, "not empty"
 
 
@@ -56,7 +57,8 @@ def test_a_car_ahead_is_where_it_should_be_and_nearer_ones_hide_farther_ones(ren
     empty = renderer.render(alone(world), FRONT).astype(int)
     with_car = renderer.render(alone(world, car(world, 14.0)), FRONT).astype(int)
     rows, columns = np.nonzero(np.abs(with_car - empty).sum(axis=2) > 60)
-    assert 70 < columns.mean() < 90 and 45 < rows.mean() < 70
+    assert 70 < columns.mean() < 90
+    assert 45 < rows.mean() < 70
     hidden = car(world, 30.0)
     hidden.id = "car-1"
     both = renderer.render(alone(world, car(world, 14.0), hidden), FRONT)
@@ -141,7 +143,8 @@ def test_the_same_seed_gives_the_same_pixels_in_two_processes() -> None:
         ).stdout
         for seed in ("1", "2")
     }
-    assert len(digests) == 1 and len(digests.pop()) > 60
+    assert len(digests) == 1
+    assert len(digests.pop()) > 60
 
 
 def test_pictures_of_a_drive_do_not_depend_on_what_was_drawn_before() -> None:

@@ -30,7 +30,10 @@ def test_removing_the_lead_changes_the_speed_and_removing_a_bystander_does_not()
     explanation = explain(drive, tick, RIG)
     assert explanation.decision.longitudinal is LongitudinalDecision.LEAD_OBSTACLE_FOLLOWING
     (cause,) = [cause for cause in explanation.causes if cause.proximate]
-    assert cause.longitudinal and not cause.lateral and cause.effect is not None and cause.effect.speed > 0.7
+    assert cause.longitudinal
+    assert not cause.lateral
+    assert cause.effect is not None
+    assert cause.effect.speed > 0.7
     assert cause.component.attributes["relative_pose"] == "in_path"
     others = [actor.id for actor in drive.worlds[tick].actors if actor.id != cause.id]
     assert others

@@ -44,10 +44,12 @@ def test_labels_agree_with_the_pixels(labeller: Labeller) -> None:
 def test_states_of_vehicles(labeller: Labeller) -> None:
     state = world()
     plain = labeller.label(with_car(state, 12.0, speed=9.0, desired=9.0), FRONT)
-    assert plain.brake.max() == 0.0 and plain.indicator.max() == 0.0
+    assert plain.brake.max() == 0.0
+    assert plain.indicator.max() == 0.0
     busy = labeller.label(with_car(state, 12.0, speed=9.0, acceleration=-3.0, blinker=Blinker.LEFT), FRONT)
     assert busy.brake.max() > 0.4
-    assert busy.indicator[..., 0].max() > 0.4 and busy.indicator[..., 1].max() == 0.0
+    assert busy.indicator[..., 0].max() > 0.4
+    assert busy.indicator[..., 1].max() == 0.0
     there = busy.classes[..., Seen.VEHICLE] > 0.5
     np.testing.assert_allclose(busy.motion[there][:, 0], 9.0, atol=0.2)
     np.testing.assert_allclose(busy.distance[there].min(), 12.0 - 2.25, atol=0.5)
@@ -66,7 +68,8 @@ def test_lane_edges_are_left_and_right_and_the_path_is_between(labeller: Labelle
 def test_the_lamp_of_our_light(labeller: Labeller) -> None:
     state = replace(build("red_light_behind_lead", 4), weather=Weather.CLEAR, daylight=Daylight.DAY).begin()
     labels = labeller.label(replace(state, actors=[]), CameraRole.FRONT_TELE_30)
-    assert labels.lamps[..., 0].max() > 0.02 and labels.lamps[..., 2].max() == 0.0
+    assert labels.lamps[..., 0].max() > 0.02
+    assert labels.lamps[..., 2].max() == 0.0
     assert labels.classes[..., Seen.TRAFFIC_LIGHT].max() > 0.02
 
 

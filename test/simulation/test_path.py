@@ -52,4 +52,5 @@ def test_a_path_needs_two_points() -> None:
 def test_smooth_step_rises(a: float, b: float) -> None:
     low, high = min(a, b), max(a, b)
     assert smooth_step(low) <= smooth_step(high) + 1e-12
-    assert smooth_step(0.0) == 0.0 and math.isclose(smooth_step(1.0), 1.0)
+    assert smooth_step(0.0) == 0.0
+    assert math.isclose(smooth_step(1.0), 1.0)

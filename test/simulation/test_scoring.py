@@ -86,7 +86,9 @@ def test_a_drive_ends_at_its_first_collision() -> None:
         state = replace(state, ego=drive(state.ego, 0.0, 0.0), tick=state.tick + 1)
         states.append(state)
     score = score_drive(states, reference=60.0)
-    assert score.collision == "front" and score.at_fault and score.scene_score == 0.0
+    assert score.collision == "front"
+    assert score.at_fault
+    assert score.scene_score == 0.0
     assert score.ended == pytest.approx(2.5, abs=0.2)
     assert score.distance == pytest.approx(10.0 * score.ended, abs=0.1)
     assert score.close_encounter

@@ -35,7 +35,8 @@ def test_the_same_seed_gives_the_same_drive_in_two_processes() -> None:
         ).stdout
         for seed in ("1", "2")
     }
-    assert len(digests) == 1 and len(digests.pop()) > 60
+    assert len(digests) == 1
+    assert len(digests.pop()) > 60
 
 
 def test_seeds_and_variants_differ() -> None:
@@ -52,18 +53,21 @@ def test_wrong_requests_are_refused() -> None:
         build("moon", 0)
     with pytest.raises(ValueError, match="negative"):
         build("slow_lead", -1)
-    with pytest.raises(ValueError):
+    with pytest.raises(ValueError, match="sunny"):
         build("slow_lead", 1, "sunny")
 
 
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_the_expert_drives_every_kind(kind: str) -> None:
     drive = drive_expert(build(kind, 3, Variant.NOMINAL))
-    assert len(drive.worlds) == 201 and len(drive.intents) == 200
+    assert len(drive.worlds) == 201
+    assert len(drive.intents) == 200
     score = score_drive(drive.worlds)
-    assert not score.at_fault and not score.off_road
+    assert not score.at_fault
+    assert not score.off_road
     actions = np.array([(world.ego.acceleration, world.ego.curvature) for world in drive.worlds])
-    assert np.abs(actions[:, 0]).max() <= MAX_ACCELERATION and np.abs(actions[:, 1]).max() <= MAX_CURVATURE
+    assert np.abs(actions[:, 0]).max() <= MAX_ACCELERATION
+    assert np.abs(actions[:, 1]).max() <= MAX_CURVATURE
 
 
 def test_a_run_does_not_change_its_scenario() -> None:

@@ -22,7 +22,7 @@ DASHES: dict[Paint, tuple[float, float]] = {
     Paint.DASHED_YELLOW: (3.0, 6.0),
     Paint.SHORT_DASHES: (1.5, 1.5),
 }
-LAYERS = (Ground.GRASS, Ground.GRAVEL, Ground.SIDEWALK, Ground.CURB, Ground.MEDIAN, Ground.ASPHALT)
+LAYERS: tuple[Ground, ...] = (Ground.GRASS, Ground.GRAVEL, Ground.SIDEWALK, Ground.CURB, Ground.MEDIAN, Ground.ASPHALT)
 LAYERS += (Ground.OLD_ASPHALT, Ground.BUMP)
 OFF, ROAD, WALK, LINE, BAR = range(5)
 """Values of the label raster: beside the road, road, sidewalk and curb, lane line, crosswalk or stop line."""
@@ -32,10 +32,10 @@ OFF, ROAD, WALK, LINE, BAR = range(5)
 def _noise() -> np.ndarray:
     """(1024, 1024, 3) uint8 around 128: fine grain on blotches."""
     rng = np.random.Generator(np.random.Philox(7))
-    grain = rng.normal(0.0, 26.0, (1024, 1024)).astype(np.float32)
+    grain: np.ndarray = rng.normal(0.0, 26.0, (1024, 1024)).astype(np.float32)
     for size, weight in ((256, 22.0), (64, 20.0), (16, 14.0)):
         rough = rng.normal(0.0, weight, (size, size)).astype(np.float32)
-        grain += cv2.resize(np.pad(rough, 1, mode="wrap"), (1024, 1024), interpolation=cv2.INTER_CUBIC)
+        grain = grain + cv2.resize(np.pad(rough, 1, mode="wrap"), (1024, 1024), interpolation=cv2.INTER_CUBIC)
     tint = rng.normal(0.0, 3.0, (1024, 1024, 3)).astype(np.float32)
     return np.clip(grain[..., None] + tint + 128.0, 0, 255).astype(np.uint8)
 
@@ -54,7 +54,7 @@ class GroundRaster:
         self.corner = low
         self.width, self.height = (int(value / self.resolution) + 1 for value in size)
         self.labels = np.zeros((self.height, self.width), np.uint8)
-        picture = np.empty((self.height, self.width, 3), np.uint8)
+        picture: np.ndarray = np.empty((self.height, self.width, 3), np.uint8)
         picture[:] = GROUND[Ground.GRASS]
         self._areas(scenario, picture)
         self._lanes(scenario, picture)
@@ -66,7 +66,7 @@ class GroundRaster:
             self._light(scenario, light, picture)
         else:
             picture = cv2.convertScaleAbs(picture, alpha=light.ambient + light.direct * float(light.sun[2]) * 0.85)
-        self.levels = [picture]
+        self.levels: list[np.ndarray] = [picture]
         for _ in range(2):
             last = self.levels[-1]
             smaller = (max(1, last.shape[1] // 4), max(1, last.shape[0] // 4))
@@ -110,8 +110,7 @@ class GroundRaster:
         tracks = []
         for lane in scenario.roads.lanes:
             if lane.kind == "driving":
-                for side in (-0.8, 0.8):
-                    tracks.append(self.points(lane.path.edge(side, 0.0, lane.path.length, 6.0)))
+                tracks += [self.points(lane.path.edge(side, 0.0, lane.path.length, 6.0)) for side in (-0.8, 0.8)]
         cv2.polylines(picture, tracks, False, (88, 88, 91), thick, cv2.LINE_8, 4)
 
     def _texture(self, scenario: Scenario, picture: np.ndarray) -> None:
@@ -180,7 +179,9 @@ def _extent(scenario: Scenario) -> tuple[np.ndarray, np.ndarray]:
     route = scenario.route
     s, _ = route.path.project(scenario.ego.x, scenario.ego.y)
     reach = s + max(route.limit * 20.0, 60.0) + 110.0
-    line = np.array([route.path.pose(at)[:2] for at in np.arange(s - 60.0, min(reach, route.path.length + 20.0), 10.0)])
+    line = np.array(
+        [route.path.pose(float(at))[:2] for at in np.arange(s - 60.0, min(reach, route.path.length + 20.0), 10.0)]
+    )
     margin = np.array([24.0, 24.0])
     low, high = line.min(axis=0) - margin, line.max(axis=0) + margin
     for lane in scenario.roads.lanes:
@@ -236,8 +237,7 @@ def _bars(scenario: Scenario) -> list[np.ndarray]:
     for arrow in scenario.roads.arrows:
         c, s = math.cos(arrow.yaw), math.sin(arrow.yaw)
         turn = np.array([[c, s], [-s, c]])
-        for outline in ARROWS[arrow.kind]:
-            found.append(np.array(outline) @ turn + [arrow.x, arrow.y])
+        found += [np.array(outline) @ turn + [arrow.x, arrow.y] for outline in ARROWS[arrow.kind]]
     return found
 
 

@@ -17,7 +17,7 @@ from alpamayo_ros.simulation.actor import VEHICLES, VULNERABLE, Actor, Blinker
 from alpamayo_ros.simulation.cameras.ground import BAR, LINE, ROAD, WALK
 from alpamayo_ros.simulation.cameras.renderer import Renderer, paint
 from alpamayo_ros.simulation.cameras.scene import Moment
-from alpamayo_ros.simulation.cameras.vehicles import FLASH_PERIOD, flashing
+from alpamayo_ros.simulation.cameras.vehicles import flash_phase, flashing
 from alpamayo_ros.simulation.cameras.view import View, raster_coordinates
 from alpamayo_ros.simulation.road import Lamp
 from alpamayo_ros.simulation.world import World
@@ -235,5 +235,5 @@ def _class_of(actor: Actor) -> Seen:
 def _signals(actor: Actor, tick: int) -> tuple[float, float, float, float]:
     left = actor.blinker in (Blinker.LEFT, Blinker.HAZARD)
     right = actor.blinker in (Blinker.RIGHT, Blinker.HAZARD)
-    lit = (left or right) and flashing(tick, sum(map(ord, actor.id)) % FLASH_PERIOD)
+    lit = (left or right) and flashing(tick, flash_phase(actor))
     return float(actor.braking), float(left), float(right), float(lit)

@@ -81,12 +81,12 @@ def draw_obstacle(actor: Actor) -> Shapes:
             (0.32, 0.5, 0.11, 0.085, (240, 240, 235)),
             (0.5, 0.78, 0.085, 0.03, (240, 96, 24)),
         ):
-            for x, y in ((1, 0), (-1, 0), (0, 1), (0, -1)):
+            for x, y in ((1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)):
                 corners = (
                     (x * a - y * a, y * a + x * a, low), (x * a + y * a, y * a - x * a, low),
                     (x * b + y * b, y * b - x * b, high), (x * b - y * b, y * b + x * b, high),
                 )  # fmt: skip
-                shapes.quad(corners, (float(x), float(y), 0.0), colour)
+                shapes.quad(corners, (x, y, 0.0), colour)
         return shapes
     length, width, height = actor.length, actor.width, actor.height
     if actor.kind is ActorKind.BARRIER:
@@ -95,14 +95,14 @@ def draw_obstacle(actor: Actor) -> Shapes:
         for low in (0.25, 0.65):
             for index in range(8):
                 x = -length / 2 + index * length / 8
-                colour: Colour = (235, 60, 30) if index % 2 else (245, 245, 240)
+                stripe: Colour = (235, 60, 30) if index % 2 else (245, 245, 240)
                 corners = (
                     (x, 0.0, low),
                     (x + length / 8, 0.0, low),
                     (x + length / 8, 0.0, low + 0.3),
                     (x, 0.0, low + 0.3),
                 )
-                shapes.quad(corners, (0.0, 0.0, 0.0), colour)
+                shapes.quad(corners, (0.0, 0.0, 0.0), stripe)
         if actor.beacons:
             shapes.disc((0.0, 0.0, height + 0.1), 0.14, (255, 180, 30), True)
         return shapes

@@ -6,6 +6,8 @@ Everything is drawn at `supersampling` times the resolution and averaged down.
 from __future__ import annotations
 
 import math
+from itertools import repeat
+from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +19,7 @@ from alpamayo_ros.simulation.world import Scenario, Weather, World
 from alpamayo_ros.types import CameraRole
 from alpamayo_ros.types.rig import Rig
 
-SMALLEST = 1.3
+SMALLEST = 1.8
 """Faces smaller than this many drawn pixels are left out."""
 NEAR = 0.15
 """Faces are cut at this distance in front of the camera, metres."""
@@ -59,7 +61,7 @@ class Renderer:
         camera = self.rig[role]
         stage, now = self.stage(world.scenario), self.moment(world)
         view = self.views[role]
-        image = np.empty((view.height, view.width, 3), np.uint8)
+        image: np.ndarray = np.empty((view.height, view.width, 3), np.uint8)
         pose = (world.ego.x, world.ego.y, world.ego.yaw)
         self._backdrops[role].draw(image, stage.ground, stage.sky, pose)
         self._shadows(image, view, now, stage, pose)
@@ -124,6 +126,8 @@ def _select(batch: Batch, view: View, pose: tuple[float, float, float], reach: f
     # The picture's corners look a little further aside than the middle of its edge.
     half = math.acos(max(-1.0, min(1.0, float(edge[2])))) + 0.08
     outside = across * math.cos(half) - ahead * math.sin(half)
+    # Too small to show: half a pixel of the finished picture.
+    near &= (batch.radii + 1.0) > 0.7 * view.radians_per_pixel * np.maximum(ahead, 0.0)
     return near & (outside < batch.radii + 0.5) & (ahead > -batch.radii - 1.0)
 
 
@@ -140,32 +144,41 @@ def paint(
     numbers: instead of colours, write 1 + index of the thing (moving things first, then scenery) into an int32 image.
     """
     reach = min(230.0, 3.2 * stage.light.visibility)
-    items: list[tuple[float, int, int, np.ndarray, tuple[float, ...], int]] = []
+    drawn = _Drawn()
     offset = 0
     for batch in (now.batch, stage.batch):
         chosen = _select(batch, view, pose, reach)
         if chosen.any():
-            _collect(items, batch, chosen, view, stage, pose, offset if numbers else None)
+            _collect(drawn, batch, chosen, view, stage, pose, offset if numbers else None)
         offset += len(batch.centres)
-    items.sort(key=_order)
-    quad, disc = 0, 1
-    shape = image
-    for _, _, kind, points, colour, size in items:
+    if not drawn.calls:
+        return
+    quad, disc = QUAD, DISC
+    polygon, circle, line, calls = cv2.fillConvexPoly, cv2.circle, cv2.line, drawn.calls
+    for index in np.lexsort((np.concatenate(drawn.ranks), np.concatenate(drawn.far))).tolist():
+        kind, points, colour, size = calls[index]
         if kind == quad:
-            cv2.fillConvexPoly(shape, points, colour, 8, FRACTION)
+            polygon(image, points, colour, 8, FRACTION)
         elif kind == disc:
-            cv2.circle(shape, (int(points[0]), int(points[1])), size, colour, -1, 8, FRACTION)
+            circle(image, points, size, colour, -1, 8, FRACTION)
         else:
-            a, b = points
-            cv2.line(shape, (int(a[0]), int(a[1])), (int(b[0]), int(b[1])), colour, size, 8, FRACTION)
+            line(image, points[0], points[1], colour, size, 8, FRACTION)
 
 
-def _order(item: tuple[float, int, int, np.ndarray, tuple[float, ...], int]) -> tuple[float, int]:
-    return item[0], item[1]
+QUAD, DISC, LIMB = range(3)
+
+
+class _Drawn:
+    """Drawing calls to be put in order: far things first, and by rank within a thing."""
+
+    def __init__(self) -> None:
+        self.far: list[np.ndarray] = []
+        self.ranks: list[np.ndarray] = []
+        self.calls: list[tuple[int, Any, tuple[float, ...], int]] = []
 
 
 def _collect(
-    items: list[tuple[float, int, int, np.ndarray, tuple[float, ...], int]],
+    drawn: _Drawn,
     batch: Batch,
     chosen: np.ndarray,
     view: View,
@@ -197,37 +210,36 @@ def _collect(
         return [tuple(row) for row in np.clip(mixed, 0.0, 255.0).tolist()]
 
     keep = np.flatnonzero(chosen[batch.quad_owner]) if len(batch.quads) else np.zeros(0, np.int64)
+    focal = 1.0 / view.radians_per_pixel
     if len(keep):
+        # Cheap tests first: too small from here, or seen from behind. A zero normal marks a face with two fronts.
+        large = batch.quad_sizes[keep] * focal > SMALLEST * np.maximum(away[batch.quad_owner[keep]] - 3.0, 1.0)
+        keep = keep[large]
+        eye_in_world = turn @ camera.position + move
+        keep = keep[((batch.quads[keep, 0] - eye_in_world) * batch.normals[keep]).sum(axis=1) < 1e-9]
         corners = (batch.quads[keep] - move) @ to_camera - eye
-        normals = batch.normals[keep] @ to_camera
-        # A face is seen from where its normal points to; a zero normal marks one that is seen from both sides.
-        facing = (normals * corners[:, 0]).sum(axis=1) < 1e-9
         depth = corners[..., 2]
-        facing &= depth.max(axis=1) > NEAR
-        keep, corners, depth = keep[facing], corners[facing], depth[facing]
-        whole = depth.min(axis=1) > NEAR
-        pixels, _ = camera.intrinsics.project(corners)
-        pixels = np.clip(pixels, -rim, rim)
-        low, high = pixels.min(axis=1), pixels.max(axis=1)
+        front = _most(depth) > NEAR
+        keep, corners, depth = keep[front], corners[front], depth[front]
+        whole = _least(depth) > NEAR
+        pixels = np.clip(camera.intrinsics.project(corners)[0], -rim, rim)
+        low, high = _least(pixels), _most(pixels)
         visible = (high[:, 0] > 0) & (high[:, 1] > 0) & (low[:, 0] < view.width) & (low[:, 1] < view.height)
-        visible &= (high - low).max(axis=1) > SMALLEST
+        extent = high - low
+        visible &= np.maximum(extent[:, 0], extent[:, 1]) > SMALLEST
         visible |= ~whole
         index = np.flatnonzero(visible)
         owner = batch.quad_owner[keep[index]]
         shade = light.shade(batch.normals[keep[index]])
         tints = colours(batch.quad_colours[keep[index]], shade, batch.quad_glows[keep[index]], owner)
-        fixed = np.round(pixels * 8.0).astype(np.int32)
-        ranks, orders = batch.quad_rank[keep[index]].tolist(), order[owner].tolist()
-        for i, tint, rank, far in zip(index.tolist(), tints, ranks, orders, strict=True):
-            points = fixed[i]
-            if not whole[i]:
-                cut = _clip(corners[i])
-                if len(cut) < 3:
-                    continue
-                projected = np.clip(camera.intrinsics.project(cut)[0], -rim, rim)
-                points = np.round(projected * 8.0).astype(np.int32)
-            items.append((far, rank, 0, points, tint, 0))
-    focal = 1.0 / view.radians_per_pixel
+        points = list(np.round(pixels[index] * 8.0).astype(np.int32))
+        for place in np.flatnonzero(~whole[index]).tolist():
+            cut = _clip(corners[index[place]])
+            projected = np.clip(camera.intrinsics.project(cut)[0], -rim, rim) if len(cut) > 2 else np.full((3, 2), -rim)
+            points[place] = np.round(projected * 8.0).astype(np.int32)
+        drawn.far.append(order[owner])
+        drawn.ranks.append(batch.quad_rank[keep[index]])
+        drawn.calls += zip(repeat(QUAD), points, tints, repeat(0))
     keep = np.flatnonzero(chosen[batch.disc_owner]) if len(batch.discs) else np.zeros(0, np.int64)
     if len(keep):
         centres = (batch.discs[keep] - move) @ to_camera - eye
@@ -245,11 +257,11 @@ def _collect(
         owner = batch.disc_owner[keep[index]]
         shade = np.full(len(index), light.ambient + 0.5 * light.direct)
         tints = colours(batch.disc_colours[keep[index]], shade, glow[index], owner)
-        fixed = np.round(pixels * 8.0).astype(np.int32)
-        sizes = np.maximum(np.round(size * 8.0), 4).astype(np.int32)
-        ranks, orders = batch.disc_rank[keep[index]].tolist(), order[owner].tolist()
-        for i, tint, rank, far in zip(index.tolist(), tints, ranks, orders, strict=True):
-            items.append((far, rank, 1, fixed[i], tint, int(sizes[i])))
+        centre = np.round(pixels[index] * 8.0).astype(int).tolist()
+        sizes = np.maximum(np.round(size[index] * 8.0), 4).astype(int).tolist()
+        drawn.far.append(order[owner])
+        drawn.ranks.append(batch.disc_rank[keep[index]])
+        drawn.calls += zip(repeat(DISC), centre, tints, sizes)
     keep = np.flatnonzero(chosen[batch.limb_owner]) if len(batch.limbs) else np.zeros(0, np.int64)
     if len(keep):
         ends = (batch.limbs[keep] - move) @ to_camera - eye
@@ -263,11 +275,20 @@ def _collect(
         owner = batch.limb_owner[keep[index]]
         shade = np.full(len(index), light.ambient + 0.45 * light.direct)
         tints = colours(batch.limb_colours[keep[index]], shade, np.zeros(len(index), bool), owner)
-        fixed = np.round(np.clip(pixels, -rim, rim) * 8.0).astype(np.int32)
-        sizes = np.maximum(np.round(size), 1).astype(np.int32)
-        ranks, orders = batch.limb_rank[keep[index]].tolist(), order[owner].tolist()
-        for i, tint, rank, far in zip(index.tolist(), tints, ranks, orders, strict=True):
-            items.append((far, rank, 2, fixed[i], tint, int(sizes[i])))
+        lines = np.round(np.clip(pixels[index], -rim, rim) * 8.0).astype(int).tolist()
+        sizes = np.maximum(np.round(size[index]), 1).astype(int).tolist()
+        drawn.far.append(order[owner])
+        drawn.ranks.append(batch.limb_rank[keep[index]])
+        drawn.calls += zip(repeat(LIMB), lines, tints, sizes)
+
+
+def _least(values: np.ndarray) -> np.ndarray:
+    """Minimum over the second axis of length four: much faster than a reduction over so short an axis."""
+    return np.minimum(np.minimum(values[:, 0], values[:, 1]), np.minimum(values[:, 2], values[:, 3]))
+
+
+def _most(values: np.ndarray) -> np.ndarray:
+    return np.maximum(np.maximum(values[:, 0], values[:, 1]), np.maximum(values[:, 2], values[:, 3]))
 
 
 def _clip(corners: np.ndarray) -> np.ndarray:

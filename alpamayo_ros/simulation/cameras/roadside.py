@@ -32,8 +32,8 @@ def draw_building(house: Building, night: bool, lit: int) -> Shapes:
             a, b = -x + i * length / pieces, -x + (i + 1) * length / pieces
             shapes.side(a, b, out * y, 0.0, height, house.colour)
         shapes.end(out * x, -y, y, 0.0, height, house.colour, out=out)
-    floors = max(1, min(6, int((height - 1.0) / 3.0)))
-    columns = max(2, min(7, int(length / 3.2)))
+    floors = max(1, min(5, int((height - 1.0) / 3.0)))
+    columns = max(2, min(5, int(length / 4.2)))
     for floor in range(floors):
         z = 1.1 + floor * 3.0
         for column in range(columns):
@@ -41,7 +41,7 @@ def draw_building(house: Building, night: bool, lit: int) -> Shapes:
             on = night and (floor * 31 + column * 17 + lit) % 5 < 2
             colour: Colour = (250, 214, 140) if on else (66, 78, 92) if not night else (40, 46, 56)
             for out in (1.0, -1.0):
-                shapes.side(middle - 0.65, middle + 0.65, out * (y + 0.02), z, z + 1.45, colour, on)
+                shapes.side(middle - 0.8, middle + 0.8, out * (y + 0.02), z, z + 1.45, colour, on)
     if height < 9.0:
         ridge = height + 0.35 * width
         roof = darker((130, 70, 56) if lit % 2 else (92, 88, 88), 1.0)
@@ -112,7 +112,8 @@ def draw_light_head(z: float, shown: Lamp, arrow: str | None) -> Shapes:
     for lamp, (rise, colour) in LAMPS.items():
         if lamp is not shown:
             shapes.quad(
-                ((0.04, -0.13, z + rise - 0.13), (0.04, 0.13, z + rise - 0.13), (0.04, 0.13, z + rise + 0.13), (0.04, -0.13, z + rise + 0.13)),
+                ((0.04, -0.13, z + rise - 0.13), (0.04, 0.13, z + rise - 0.13),
+                (0.04, 0.13, z + rise + 0.13), (0.04, -0.13, z + rise + 0.13)),
                 (1.0, 0.0, 0.0), darker(colour, 0.2),
             )  # fmt: skip
     rise, colour = LAMPS[shown]
@@ -175,7 +176,8 @@ def draw_sign(sign: Sign) -> Shapes:
                 shapes.quad(((x, -a, z + low), (x, a, z + low), (x, b, z + high), (x, -b, z + high)), FACE, colour)
         for at in (-0.24, -0.08, 0.08, 0.24):
             shapes.quad(
-                ((0.02, at - 0.05, z - 0.11), (0.02, at + 0.05, z - 0.11), (0.02, at + 0.05, z + 0.11), (0.02, at - 0.05, z + 0.11)),
+                ((0.02, at - 0.05, z - 0.11), (0.02, at + 0.05, z - 0.11),
+                (0.02, at + 0.05, z + 0.11), (0.02, at - 0.05, z + 0.11)),
                 FACE, (245, 245, 245),
             )  # fmt: skip
     elif kind is SignKind.YIELD:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alpamayo_ros.simulation.actor import VEHICLES, WALKING, Actor, ActorKind
+from alpamayo_ros.simulation.actor import VEHICLES, WALKING, Actor, ActorKind, Blinker
 from alpamayo_ros.simulation.cameras.ground import GroundRaster
 from alpamayo_ros.simulation.cameras.palette import palette
 from alpamayo_ros.simulation.cameras.people import draw_cyclist, draw_obstacle, draw_person
@@ -21,11 +21,11 @@ from alpamayo_ros.simulation.cameras.roadside import (
 )
 from alpamayo_ros.simulation.cameras.shapes import Batch, Shapes, gather
 from alpamayo_ros.simulation.cameras.sky import panorama
-from alpamayo_ros.simulation.cameras.vehicles import draw_vehicle
+from alpamayo_ros.simulation.cameras.vehicles import draw_vehicle, flash_phase, flashing
 from alpamayo_ros.simulation.world import Daylight, Scenario, Weather, World
 
 Thing = tuple[Shapes, tuple[float, float, float], float]
-REACH = 220.0
+REACH = 170.0
 """Moving things further away than this are not drawn, metres."""
 
 
@@ -49,12 +49,15 @@ class Stage:
         for rail in roads.rails:
             things += draw_rail(rail)
         self.batch = gather(things)
+        self.shapes: dict[tuple[object, ...], Shapes] = {}
 
 
 @dataclass(eq=False)
 class Moment:
-    """The moving and switching things at one tick. actors: those that are drawn, by thing index; -1 for a light or sign.
-    heads: (thing index, light id)."""
+    """The moving and switching things at one tick.
+
+    actors: by thing index, None for a light or sign. signs: thing indices. heads: light identities by thing index.
+    """
 
     batch: Batch
     actors: list[Actor | None]
@@ -72,22 +75,38 @@ def moment(world: World, stage: Stage) -> Moment:
     for actor in world.actors:
         if abs(actor.x - x) > REACH or abs(actor.y - y) > REACH:
             continue
-        things.append((draw_actor(actor, world.tick, stage.lamps_on), (actor.x, actor.y, actor.yaw), actor.length / 2))
+        things.append((_actor_shapes(actor, world.tick, stage), (actor.x, actor.y, actor.yaw), actor.length / 2))
         actors.append(actor)
     roads = world.scenario.roads
     for light in roads.lights:
         shown = world.lamp(light.id)
         for hx, hy, hz, yaw in light.heads:
             heads[len(things)] = light.id
-            things.append((draw_light_head(hz, shown, light.arrow), (hx, hy, yaw), 0.6))
+            key = (hz, shown, light.arrow)
+            if key not in stage.shapes:
+                stage.shapes[key] = draw_light_head(hz, shown, light.arrow)
+            things.append((stage.shapes[key], (hx, hy, yaw), 0.6))
             actors.append(None)
     for sign in roads.signs:
         if sign.id and sign.id in world.removed:
             continue
         signs.add(len(things))
-        things.append((draw_sign(sign), (sign.x, sign.y, sign.yaw), 0.6))
+        if (sign,) not in stage.shapes:
+            stage.shapes[(sign,)] = draw_sign(sign)
+        things.append((stage.shapes[(sign,)], (sign.x, sign.y, sign.yaw), 0.6))
         actors.append(None)
     return Moment(gather(things), actors, frozenset(signs), heads)
+
+
+def _actor_shapes(actor: Actor, tick: int, stage: Stage) -> Shapes:
+    """The shapes of an actor; those of vehicles and obstacles are kept, as they have few states."""
+    if actor.kind in WALKING or actor.kind is ActorKind.CYCLIST:
+        return draw_actor(actor, tick, stage.lamps_on)
+    flash = actor.blinker is not Blinker.OFF and flashing(tick, flash_phase(actor))
+    key = (actor.id, actor.braking, actor.blinker, flash, actor.beacons, actor.beacons and tick % 4 < 2, actor.still)
+    if key not in stage.shapes:
+        stage.shapes[key] = draw_actor(actor, tick, stage.lamps_on)
+    return stage.shapes[key]
 
 
 def draw_actor(actor: Actor, tick: int, lamps_on: bool) -> Shapes:

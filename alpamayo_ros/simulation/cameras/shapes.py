@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -82,15 +83,28 @@ class Shapes:
                 corners = ((x - a, y, z + low), (x + a, y, z + low), (x + b, y, z + high), (x - b, y, z + high))
                 self.quad(corners, (0.0, out, 0.0), colour)
 
+    @cached_property
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Corners, normals, disc centres, disc normals, limb ends: once the shapes are complete."""
+        return (
+            np.array(self.corners, np.float64).reshape(-1, 4, 3),
+            np.array(self.normals, np.float64).reshape(-1, 3),
+            np.array([row[0] for row in self.discs], np.float64).reshape(-1, 3),
+            np.array(self.disc_normals, np.float64).reshape(-1, 3),
+            np.array([(row[0], row[1]) for row in self.limbs], np.float64).reshape(-1, 2, 3),
+        )
+
 
 @dataclass(eq=False)
 class Batch:
     """Shapes of many things in world coordinates, ready to be projected.
 
-    owner: index of the thing each belongs to. centres: (O, 3) and radii: (O,) of the things.
+    quad_sizes: length of their diagonals. owner: index of the thing each belongs to. centres: (O, 3) and radii: (O,) of
+    the things.
     """
 
     quads: np.ndarray
+    quad_sizes: np.ndarray
     normals: np.ndarray
     quad_colours: np.ndarray
     quad_glows: np.ndarray
@@ -126,23 +140,25 @@ def gather(things: list[tuple[Shapes, tuple[float, float, float], float]]) -> Ba
         turn = np.array([[c, s, 0.0], [-s, c, 0.0], [0.0, 0.0, 1.0]])
         move = np.array([x, y, 0.0])
         if shapes.corners:
-            quads.append(np.array(shapes.corners) @ turn + move)
-            normals.append(np.array(shapes.normals) @ turn)
+            quads.append(shapes.arrays[0] @ turn + move)
+            normals.append(shapes.arrays[1] @ turn)
             quad_owner += [index] * len(shapes.corners)
             colours += shapes.colours
             glows += shapes.glows
             ranks += shapes.ranks
         if shapes.discs:
-            discs.append(np.array([row[0] for row in shapes.discs]) @ turn + move)
-            disc_normals.append(np.array(shapes.disc_normals) @ turn)
+            discs.append(shapes.arrays[2] @ turn + move)
+            disc_normals.append(shapes.arrays[3] @ turn)
             disc_owner += [index] * len(shapes.discs)
             disc_rows += shapes.discs
         if shapes.limbs:
-            limbs.append(np.array([(row[0], row[1]) for row in shapes.limbs]) @ turn + move)
+            limbs.append(shapes.arrays[4] @ turn + move)
             limb_owner += [index] * len(shapes.limbs)
             limb_rows += shapes.limbs
+    faces = _stack(quads, (4, 3))
     return Batch(
-        _stack(quads, (4, 3)),
+        faces,
+        np.linalg.norm(faces[:, 2] - faces[:, 0], axis=1),
         _stack(normals, (3,)),
         np.array(colours, np.float64).reshape(-1, 3),
         np.array(glows, bool),

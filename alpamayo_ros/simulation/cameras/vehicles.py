@@ -22,6 +22,11 @@ def flashing(tick: int, phase: int = 0) -> bool:
     return (tick + phase) % FLASH_PERIOD < FLASH_ON
 
 
+def flash_phase(actor: Actor) -> int:
+    """Where in the period its indicators are at tick zero: not all flash together."""
+    return sum(map(ord, actor.id)) % FLASH_PERIOD
+
+
 def darker(colour: Colour, share: float) -> Colour:
     return colour[0] * share, colour[1] * share, colour[2] * share
 
@@ -170,7 +175,8 @@ def _bus(shapes: Shapes, actor: Actor) -> None:
     if school and actor.beacons:
         # The stop arm on the left side.
         shapes.quad(
-            ((front - 2.6, half + 0.05, 1.3), (front - 2.6, half + 0.6, 1.3), (front - 2.6, half + 0.6, 1.8), (front - 2.6, half + 0.05, 1.8)),
+            ((front - 2.6, half + 0.05, 1.3), (front - 2.6, half + 0.6, 1.3),
+            (front - 2.6, half + 0.6, 1.8), (front - 2.6, half + 0.05, 1.8)),
             (0.0, 0.0, 0.0), (210, 20, 24), True,
         )  # fmt: skip
     _wheels(shapes, actor, (back + 0.25 * length, front - 0.2 * length), 0.5)
@@ -180,7 +186,7 @@ def _lamps(shapes: Shapes, actor: Actor, tick: int, dark: bool, z: float, y: flo
     back, front = -actor.length / 2 - 0.02, actor.length / 2 + 0.02
     wide = 0.13 * actor.width
     lit = actor.braking
-    flash = flashing(tick, sum(map(ord, actor.id)) % FLASH_PERIOD)
+    flash = flashing(tick, flash_phase(actor))
     for out in (1.0, -1.0):
         a, b = out * y - wide, out * y + wide
         colour = RED_ON if lit else (190, 24, 20) if dark else RED_OFF

@@ -94,16 +94,15 @@ class Backdrop:
     def draw(self, image: np.ndarray, raster: GroundRaster, sky: np.ndarray, pose: tuple[float, float, float]) -> None:
         """Ground and sky into `image` (H, W, 3) as seen from the rig at x, y, yaw."""
         view = self.view
-        x, y, yaw = pose
         if view.last_sky:
-            turn = (yaw / (2 * math.pi) * WIDTH) % WIDTH
+            turn = (pose[2] / (2 * math.pi) * WIDTH) % WIDTH
             column = view.sky_column + np.float32(turn)
             cv2.remap(
                 sky, column, view.sky_row, cv2.INTER_LINEAR, dst=image[: view.last_sky], borderMode=cv2.BORDER_WRAP
             )
         if view.first >= view.height:
             return
-        ground = np.empty((view.height - view.first, view.width, 3), np.uint8)
+        ground: np.ndarray = np.empty((view.height - view.first, view.width, 3), np.uint8)
         for first, last, level in view.bands:
             columns, rows = raster_coordinates(raster, view.ground[first:last], pose, level)
             cv2.remap(

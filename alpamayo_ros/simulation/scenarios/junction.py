@@ -109,9 +109,9 @@ def add_crosswalk(draft: Draft, junction: Junction, far: bool = False) -> str:
     low, high = junction.far_crosswalk if far else junction.crosswalk
     middle = (low + high) / 2
     right, left = junction.main.edges
-    id = draft.name("crosswalk")
-    draft.roads.crosswalks.append(Crosswalk(id, np.array([[middle, right], [middle, left]]), high - low))
-    return id
+    name = draft.name("crosswalk")
+    draft.roads.crosswalks.append(Crosswalk(name, np.array([[middle, right], [middle, left]]), high - low))
+    return name
 
 
 def add_side_crosswalk(draft: Draft, junction: Junction, side: int) -> tuple[str, float]:
@@ -119,9 +119,9 @@ def add_side_crosswalk(draft: Draft, junction: Junction, side: int) -> tuple[str
     edge = junction.main.edges[0 if side < 0 else 1]
     y = edge + side * (CORNER - 1.7)
     ends = np.array([[junction.middle - junction.half, y], [junction.middle + junction.half, y]])
-    id = draft.name("crosswalk")
-    draft.roads.crosswalks.append(Crosswalk(id, ends, 3.0))
-    return id, y
+    name = draft.name("crosswalk")
+    draft.roads.crosswalks.append(Crosswalk(name, ends, 3.0))
+    return name, y
 
 
 def add_line(draft: Draft, junction: Junction, teeth: bool = False) -> None:
@@ -138,18 +138,18 @@ def add_lights(
     """Lights for our direction, on an arm above the lanes behind the junction and on a post; and for the crossing
     street, showing the opposite. Returns the identity of ours; that of the crossing street ends in `-cross`."""
     roads, main = draft.roads, junction.main
-    id = draft.name("light")
+    name = draft.name("light")
     x = junction.middle + junction.half + CORNER - 4.5
     post = main.edges[0] - 1.0
     reach = max(main.ours) - post
     heads = [(x, offset, 5.6, math.pi) for offset in main.ours] + [(x - 0.1, post + 0.2, 3.3, math.pi)]
-    roads.lights.append(TrafficLight(id, tuple(Phase(t, lamp) for t, lamp in phases), tuple(heads), arrow))
+    roads.lights.append(TrafficLight(name, tuple(Phase(t, lamp) for t, lamp in phases), tuple(heads), arrow))
     roads.poles.append(Pole(x + 0.25, post, 6.1, math.pi / 2, reach))
-    _cross_lights(draft, junction, id, phases)
-    return id
+    _cross_lights(draft, junction, name, phases)
+    return name
 
 
-def _cross_lights(draft: Draft, junction: Junction, id: str, phases: tuple[tuple[float, Lamp], ...]) -> None:
+def _cross_lights(draft: Draft, junction: Junction, name: str, phases: tuple[tuple[float, Lamp], ...]) -> None:
     other: list[Phase] = []
     for start, lamp in phases:
         if lamp is Lamp.RED:
@@ -167,16 +167,16 @@ def _cross_lights(draft: Draft, junction: Junction, id: str, phases: tuple[tuple
     high, low = left + CORNER - 4.0, right - CORNER + 4.0
     x = junction.middle
     heads = ((x + 1.7, high, 5.6, -math.pi / 2), (x - 1.7, low, 5.6, math.pi / 2))
-    draft.roads.lights.append(TrafficLight(f"{id}-cross", tuple(other), heads))
+    draft.roads.lights.append(TrafficLight(f"{name}-cross", tuple(other), heads))
     draft.roads.poles.append(Pole(x + junction.half + 1.0, high + 0.2, 6.1, math.pi, junction.half))
     draft.roads.poles.append(Pole(x - junction.half - 1.0, low - 0.2, 6.1, 0.0, junction.half))
 
 
 def add_sign(
-    draft: Draft, kind: SignKind, x: float, y: float, yaw: float = math.pi, text: str = "", id: str = ""
+    draft: Draft, kind: SignKind, x: float, y: float, yaw: float = math.pi, text: str = "", rule: str = ""
 ) -> None:
     """A sign on a post that is read by drivers coming towards it."""
-    draft.roads.signs.append(Sign(kind, x, y, yaw, text, id))
+    draft.roads.signs.append(Sign(kind, x, y, yaw, text, rule))
 
 
 def turn_path(junction: Junction, side: int, after: float = 125.0) -> tuple[Path, float, float]:

@@ -114,7 +114,7 @@ def lane_drop(draft: Draft) -> None:
     draft.way.stages.append((end, "Change to the left lane"))
     for distance in (120.0, 60.0):
         x = draft.front + distance if distance < end - draft.front else end - 20.0
-        place_sign(draft, Street(base, (0.0,), (), WIDTH, shoulder=2.6), SignKind.MERGE, x, id="goal-lane-end")
+        place_sign(draft, Street(base, (0.0,), (), WIDTH, shoulder=2.6), SignKind.MERGE, x, rule="goal-lane-end")
     gaps = (18.0, 28.0) if draft.hard else (28.0, 45.0)
     stream(draft, base, WIDTH, draft.start - 60.0, draft.start + 110.0, limit * 0.82, gaps)
     stream(draft, base, 2 * WIDTH, draft.start - 40.0, draft.start + 150.0, limit * 0.95, (30.0, 60.0))
@@ -187,7 +187,7 @@ def off_ramp(draft: Draft) -> None:
     _exit_lane(draft, street, begin, leave)
     _ramp(draft, way, leave + 55.0, leave + 260.0)
     place_sign(draft, street, SignKind.EXIT, begin - 10.0)
-    place_sign(draft, street, SignKind.LIMIT, leave + 30.0, id="ramp-0")
+    place_sign(draft, street, SignKind.LIMIT, leave + 30.0, rule="ramp-0")
     stream(draft, base, WIDTH, draft.start - 60.0, draft.start + 160.0, limit * 0.98, (35.0, 70.0))
     if draft.hard:
         draft.add(draft.vehicle_kind(0.9), way, draft.front + draft.uniform(45.0, 60.0), 0.0, limit * 0.72)

@@ -41,12 +41,12 @@ def town_junction(
 def add_stop(draft: Draft, junction: Junction, control: Control, light: str | None = None) -> str:
     """Our line, as paint and as a rule."""
     add_line(draft, junction, teeth=control is Control.YIELD_SIGN)
-    id = f"stop-{light or control.value}"
-    draft.way.stops.append(StopRule(id, junction.line, control, light))
+    rule = f"stop-{light or control.value}"
+    draft.way.stops.append(StopRule(rule, junction.line, control, light))
     if control is not Control.LIGHT:
         kind = SignKind.STOP if control is Control.STOP_SIGN else SignKind.YIELD
-        add_sign(draft, kind, junction.line + 0.8, junction.main.edges[0] - 0.9, id=id)
-    return id
+        add_sign(draft, kind, junction.line + 0.8, junction.main.edges[0] - 0.9, rule=rule)
+    return rule
 
 
 def lit_crowd(draft: Draft, junction: Junction, light: str) -> None:
@@ -76,7 +76,7 @@ def red_light(draft: Draft) -> None:
     green = draft.uniform(9.5, 12.5)
     if draft.chance(0.7 if draft.hard else 0.4):
         yellow = distance / limit - draft.uniform(2.7, 3.4)
-        phases = (
+        phases: tuple[tuple[float, Lamp], ...] = (
             (0.0, Lamp.GREEN),
             (max(yellow, 0.6), Lamp.YELLOW),
             (max(yellow, 0.6) + 2.8, Lamp.RED),
@@ -129,9 +129,9 @@ def green_light(draft: Draft) -> None:
         runner = draft.add(ActorKind.CAR, path, half, offset, 9.0, gives_way=False, reacts=False)
         runner.s = half - 9.0 * (distance / (0.92 * limit) + draft.uniform(0.6, 1.4))
         for car in list(draft.actors):
-            if car is not runner and car.path.length == path.length and abs(car.s - runner.s) < 60.0 and car.halts:
-                if car.halts[0][1] == f"{light}-cross":
-                    draft.actors.remove(car)
+            waits = bool(car.halts) and car.halts[0][1] == f"{light}-cross"
+            if waits and car.path.length == path.length and abs(car.s - runner.s) < 60.0:
+                draft.actors.remove(car)
 
 
 def stop_sign(draft: Draft) -> None:

@@ -10,6 +10,8 @@ from alpamayo_ros.simulation.path import Path
 from alpamayo_ros.simulation.road import Area, Building, Ground, Lane, LaneKind, Marking, Paint, Pole, Rail, Tree
 from alpamayo_ros.simulation.scenarios.draft import Draft
 
+CORNER_VIEW = 13.0
+"""Metres that are kept free of houses at a street corner."""
 WALLS = ((176, 150, 128), (150, 104, 84), (190, 182, 168), (134, 138, 146), (168, 128, 96), (206, 198, 182))
 
 
@@ -18,7 +20,7 @@ class Street:
     """A street along `path`: offsets of the lanes that go our way and of those that come towards us.
 
     verge: `city` (curb, sidewalk, houses), `suburb` (curb, grass, trees) or `highway` (shoulder, guard rail).
-    A verge of another name is left out. open_right: between these arc lengths another lane or a ramp joins on the right.
+    A verge of another name is left out. open_right: between these arc lengths a lane or a ramp joins on the right.
     parking: width of the parking strip on the (right, left), zero for none. shoulder: width of the paved shoulder.
     """
 
@@ -75,11 +77,11 @@ def lay(
     for begin, end in _pieces(start, stop, gaps):
         for offset, paint in lines:
             roads.markings.append(Marking(path.edge(offset, begin, end), paint))
-        _verge(draft, street, begin, end, 1)
+        _verge(draft, street, begin, end, 1, (begin > start, end < stop))
     closed = [*gaps, street.open_right] if street.open_right else list(gaps)
     for begin, end in _pieces(start, stop, closed):
         roads.markings.append(Marking(path.edge(street.right + 0.12, begin, end), Paint.SOLID_WHITE))
-        _verge(draft, street, begin, end, -1)
+        _verge(draft, street, begin, end, -1, (begin > start, end < stop))
 
 
 def _pieces(start: float, stop: float, gaps: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:
@@ -106,8 +108,9 @@ def _lines(street: Street, half: float) -> list[tuple[float, Paint]]:
     return found
 
 
-def _verge(draft: Draft, street: Street, begin: float, end: float, out: int) -> None:
-    """The verge on one side (-1 right, +1 left)."""
+def _verge(draft: Draft, street: Street, begin: float, end: float, out: int, corners: tuple[bool, bool]) -> None:
+    """The verge on one side (-1 right, +1 left). At street corners houses stand back, so that one can see."""
+    near, far = begin + (CORNER_VIEW if corners[0] else 0.0), end - (CORNER_VIEW if corners[1] else 0.0)
     edge = street.edges[0 if out < 0 else 1]
     roads, path = draft.roads, street.path
     if street.verge == "highway":
@@ -120,13 +123,13 @@ def _verge(draft: Draft, street: Street, begin: float, end: float, out: int) -> 
         walk = 3.2 if city else 1.8
         roads.areas.append(Area(path.strip(edge + out * 0.3, edge + out * walk, begin, end), Ground.SIDEWALK))
         if city:
-            _houses(draft, path, begin, end, edge, out)
+            _houses(draft, path, near, far, edge, out)
             _lamps(draft, path, begin, end, edge, out)
             _trees(draft, path, begin, end, edge + out * 2.6, 22.0, 0.0)
         else:
             _trees(draft, path, begin, end, edge + out * 5.0, 13.0, 4.0)
             if draft.chance(0.7):
-                _houses(draft, path, begin, end, edge + out * 9.0, out, spread=18.0)
+                _houses(draft, path, near, far, edge + out * 9.0, out, spread=18.0)
 
 
 def _houses(draft: Draft, path: Path, begin: float, end: float, edge: float, out: int, spread: float = 3.0) -> None:

@@ -46,7 +46,7 @@ def turning(draft: Draft, side: int, green: bool) -> tuple[Junction, float, floa
 
 def left_turn(draft: Draft) -> None:
     """Turn left; oncoming traffic goes first. Challenging: more of it, and somebody walks where we turn to."""
-    junction, start, stop, light = turning(draft, +1, draft.chance(0.7))
+    junction, _, stop, light = turning(draft, +1, draft.chance(0.7))
     back = reverse(junction.main.path)
     meet = junction.middle + (junction.middle - draft.front) * draft.uniform(0.75, 1.1)
     for _ in range(draft.count(2, 4) if draft.hard else draft.count(0, 2)):
@@ -61,7 +61,7 @@ def left_turn(draft: Draft) -> None:
 
 def right_turn(draft: Draft) -> None:
     """Turn right. Challenging: people cross the street that we turn into."""
-    junction, start, stop, light = turning(draft, -1, draft.chance(0.6))
+    junction, _, stop, light = turning(draft, -1, draft.chance(0.6))
     if draft.hard or draft.chance(0.4):
         _walker_at_side(draft, junction, -1, stop)
     oncoming(draft, junction.main, 0.6, 160.0)

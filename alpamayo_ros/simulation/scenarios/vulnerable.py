@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import numpy as np
 
 from alpamayo_ros.simulation.actor import Actor, ActorKind, Event
@@ -42,7 +41,7 @@ def mid_block(draft: Draft, limit: float, distance: float) -> tuple[Street, floa
         # Nobody parks on or right before a crosswalk.
         if abs(actor.path.project(*street.path.pose(s)[:2])[0] - actor.s) < 9.0:
             draft.actors.remove(actor)
-    place_sign(draft, street, SignKind.CROSSWALK, s - 2.0, id="crosswalk-0")
+    place_sign(draft, street, SignKind.CROSSWALK, s - 2.0, rule="crosswalk-0")
     return street, s
 
 

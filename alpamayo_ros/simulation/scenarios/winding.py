@@ -17,10 +17,10 @@ from alpamayo_ros.simulation.scenarios.junction import add_sign
 from alpamayo_ros.simulation.scenarios.street import Street, lay
 
 
-def place_sign(draft: Draft, street: Street, kind: SignKind, s: float, text: str = "", id: str = "") -> None:
+def place_sign(draft: Draft, street: Street, kind: SignKind, s: float, text: str = "", rule: str = "") -> None:
     """A sign on the right of the street at arc length `s`."""
     x, y, yaw = street.path.pose(s, street.edges[0] - 0.9)
-    add_sign(draft, kind, x, y, yaw + math.pi, text, id)
+    add_sign(draft, kind, x, y, yaw + math.pi, text, rule)
 
 
 def sharp_curve(draft: Draft) -> None:
@@ -50,7 +50,7 @@ def speed_bump(draft: Draft) -> None:
         right, left = street.right, street.left
         draft.roads.areas.append(Area(street.path.strip(right + 0.3, left - 0.3, s, s + 3.6), Ground.BUMP))
         draft.way.events.append(RoadEvent(f"bump-{index}", "bump", s - 1.0, s + 4.5, draft.uniform(3.6, 4.6)))
-        place_sign(draft, street, SignKind.BUMP, s - 1.0, id=f"bump-{index}")
+        place_sign(draft, street, SignKind.BUMP, s - 1.0, rule=f"bump-{index}")
     oncoming(draft, street, 0.8)
     walkers(draft, street, draft.count(2, 6) if draft.hard else draft.count(0, 3))
 
@@ -64,7 +64,7 @@ def narrow_bridge(draft: Draft) -> None:
         for d in (-1.75 - 0.15, 1.75 + 3.5 + 0.15):
             draft.add(ActorKind.BARRIER, street.path, float(s), d, reacts=False, beacons=bool(s == begin))
     draft.way.events.append(RoadEvent("narrowing-0", "narrowing", begin - 2.0, end, draft.uniform(6.5, 8.0)))
-    place_sign(draft, street, SignKind.NARROW, begin - 30.0, id="narrowing-0")
+    place_sign(draft, street, SignKind.NARROW, begin - 30.0, rule="narrowing-0")
     cars = oncoming(draft, street, 1.6 if draft.hard else 0.4)
     for car in cars:
         car.desired = car.speed = min(car.speed, 8.5)
@@ -101,8 +101,8 @@ def roundabout(draft: Draft) -> None:
     ends = np.array([path.pose(line, -1.5)[:2], path.pose(line, 1.5)[:2]])
     draft.roads.bars.append(PaintedBar("line-0", ends, True))
     draft.way.stops.append(StopRule("stop-yield_sign", line, Control.YIELD_SIGN))
-    place_sign(draft, street, SignKind.YIELD, line, id="stop-yield_sign")
-    place_sign(draft, street, SignKind.ROUNDABOUT, line - 25.0, id="roundabout-0")
+    place_sign(draft, street, SignKind.YIELD, line, rule="stop-yield_sign")
+    place_sign(draft, street, SignKind.ROUNDABOUT, line - 25.0, rule="roundabout-0")
     draft.way.events.append(RoadEvent("roundabout-0", "roundabout", before - 2.0, before + 30.0, 5.0))
     # Two and a half turns, so that a car can go on for the whole scenario.
     turns = np.linspace(0.0, 5 * math.pi, 300)
