@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from alpamayo_ros.evaluation.agreement import is_consistent
 from alpamayo_ros.evaluation.drivers import Driver
 from alpamayo_ros.evaluation.scene import Failure, Outcome, Scene
-from alpamayo_ros.evaluation.stop_lines import missed_stop
+from alpamayo_ros.evaluation.stop_lines import missed_stops
 from alpamayo_ros.simulation.episode import Episode, drive_expert
-from alpamayo_ros.simulation.scoring import Score, find_collision, is_off_road, score_drive
+from alpamayo_ros.simulation.scoring import Score, find_collision, is_off_road, is_wrong_lane, score_drive
 from alpamayo_ros.simulation.traffic import advance
 from alpamayo_ros.simulation.world import World
 
@@ -24,13 +24,12 @@ def run_scene(scene: Scene, driver: Driver) -> Outcome:
     driven, consistent = drive_policy(reference, driver)
     score = score_drive(driven, along_route(reference.worlds))
     tallies = _tallies(score)
-    missed = missed_stop(driven)
+    missed = missed_stops(driven)
     if missed is not None:
-        tallies["missed_stop_rate"] = (float(missed), 1.0)
+        tallies["missed_stop_rate"] = (float(bool(missed)), 1.0)
     if consistent:
         tallies["consistency_rate"] = (float(sum(consistent)), float(len(consistent)))
-    reason = describe_failure(score) or ("past a stop line" if missed else None)
-    return Outcome(scene, tallies, Failure(reason, actions_of(driven)) if reason else None)
+    return Outcome(scene, tallies, find_failure(score, missed or [], driven))
 
 
 def drive_policy(reference: Episode, driver: Driver) -> tuple[list[World], list[bool]]:
@@ -76,16 +75,21 @@ def along_route(driven: Sequence[World]) -> float:
     return path.project(last.x, last.y)[0] - path.project(first.x, first.y)[0]
 
 
-def describe_failure(score: Score) -> str | None:
-    """What ended or spoiled a drive, or None."""
-    when = f"at {score.ended:.1f} s"
+def find_failure(score: Score, missed: Sequence[int], driven: Sequence[World]) -> Failure | None:
+    """What ended or spoiled a drive, if anything: the worst of it, as of when it happened."""
+    roads = driven[0].scenario.roads
     if score.collision is not None:
-        return f"{score.collision} collision with {score.collided_with} {when}"
-    if score.off_road:
-        return f"off the road {when}"
-    if score.wrong_lane:
-        return "in a lane of oncoming traffic"
-    return None
+        tick, reason = len(driven) - 1, f"{score.collision} collision with {score.collided_with}"
+    elif score.off_road:
+        tick, reason = len(driven) - 1, "off the road"
+    elif score.wrong_lane:
+        tick = next(tick for tick, world in enumerate(driven) if is_wrong_lane(world.ego, roads))
+        reason = "against the direction of its lane"
+    elif missed:
+        tick, reason = missed[0], "past a line where it had to stop"
+    else:
+        return None
+    return Failure(f"{reason}, at {driven[tick].time:.1f} s", actions_of(driven[: tick + 1]))
 
 
 def _tallies(score: Score) -> dict[str, tuple[float, float]]:

@@ -33,8 +33,9 @@ def faithfulness_trials(
     """One trial for each named component that is there and can be taken away, and one with something unnamed.
 
     mind: the expert's memory there, for `take_over`. plan: what the driver planned at the last of `driven`, naming
-    `named`. candidates: identities to choose the unnamed thing from, the best first. A trial passes when the plan changes without the named, or stays without the unnamed.
-    Naming what is not there is no trial: precision counts it.
+    `named`. candidates: identities to choose the unnamed thing from, the best first. A trial passes when the plan
+    changes without the named, or stays without the unnamed. Naming what is not there is no trial: precision counts
+    it.
     """
     things = removable_things(driven[-1], rig)
     passed, meant = [], set()

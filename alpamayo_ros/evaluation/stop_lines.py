@@ -23,22 +23,25 @@ _ASIDE = 4.0  # metres beside the route; farther off, the car is not on the road
 _RULES = (Control.LIGHT, Control.STOP_SIGN, Control.SCHOOL_BUS)
 
 
-def missed_stop(driven: Sequence[World]) -> bool | None:
-    """Whether the front of the car crossed a stop line against a red light, past a school bus that is loading, or
-    past a stop sign without having stood. None where the route has no such line."""
+def missed_stops(driven: Sequence[World]) -> list[int] | None:
+    """The ticks at which the front of the car crossed a line against a red light, past a school bus that is loading,
+    or past a stop sign without having stood. None where the route has no such line."""
     route = driven[0].scenario.route
     rules = [rule for rule in route.stops if rule.control in _RULES]
     if not rules:
         return None
     along, across = route.path.project_many(np.array([(world.ego.x, world.ego.y) for world in driven]))
-    return any(_missed(rule, driven, along + FRONT, across) for rule in rules)
+    front = along + FRONT
+    missed = []
+    for rule in rules:
+        crossed = np.flatnonzero((front[:-1] < rule.s) & (front[1:] >= rule.s) & (np.abs(across[1:]) < _ASIDE))
+        if crossed.size and _had_to_stop(rule, driven, front, int(crossed[0]) + 1):
+            missed.append(int(crossed[0]) + 1)
+    return sorted(missed)
 
 
-def _missed(rule: StopRule, driven: Sequence[World], front: np.ndarray, across: np.ndarray) -> bool:
-    crossed = np.flatnonzero((front[:-1] < rule.s) & (front[1:] >= rule.s) & (np.abs(across[1:]) < _ASIDE))
-    if not crossed.size:
-        return False
-    tick = int(crossed[0]) + 1
+def _had_to_stop(rule: StopRule, driven: Sequence[World], front: np.ndarray, tick: int) -> bool:
+    """Whether crossing the line at `tick` was forbidden."""
     if rule.control is Control.LIGHT and rule.light is not None:
         return driven[tick].lamp(rule.light) is Lamp.RED
     if rule.control is Control.SCHOOL_BUS:
