@@ -135,7 +135,8 @@ def trace(
     yaws = yaw + np.concatenate([[0.0], np.cumsum(curvature) * fine])
     middle = (yaws[1:] + yaws[:-1]) / 2
     points = np.stack([np.cumsum(np.cos(middle)), np.cumsum(np.sin(middle))], axis=1) * fine
-    return Path(np.concatenate([[[x, y]], [*points, x, y]]))
+    origin = np.array([[x, y]])
+    return Path(np.concatenate([origin, points + origin]))
 
 
 def join(*paths: Path) -> Path:

@@ -7,9 +7,9 @@ counts until its first collision or off-road.
 
 Close encounter is ours, as nothing public defines it: the boxes, moved on with constant speed and curvature, would
 intersect within 0.95 s, and also when moved straight on, while the ego vehicle moves and the other is not behind it.
-Both, because either alone sees collisions that nobody would: the one while weaving, the other in every bend. The 0.95 s are
-nuPlan's bound on time to collision (metric "time to collision within bound", least_min_ttc), which stems from the
-studies of critical encounters by Hayward (1972) and van der Horst and Hogema (1993).
+Both, because either alone sees collisions that nobody would: the one while weaving, the other in every bend. The
+0.95 s are nuPlan's bound on time to collision (metric "time to collision within bound", least_min_ttc), which stems
+from the studies of critical encounters by Hayward (1972) and van der Horst and Hogema (1993).
 """
 
 from __future__ import annotations
