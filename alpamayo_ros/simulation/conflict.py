@@ -149,7 +149,9 @@ def _noticed(actor: Actor, world: World, memory: Memory) -> bool:
     if not in_sight(world, actor):
         memory.seen_since.pop(actor.id, None)
         return False
-    return world.time - memory.seen_since.setdefault(actor.id, world.time) >= REACTION
+    since = memory.seen_since.setdefault(actor.id, world.time)
+    # Somebody on foot was watched before; that the walk has begun took time to tell already.
+    return actor.kind in WALKING or world.time - since >= REACTION
 
 
 def _wall(conflict: Conflict, me: Surroundings, world: World) -> float:

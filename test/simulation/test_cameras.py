@@ -92,9 +92,13 @@ def test_night_is_dark_and_fog_hides_what_is_far(renderer: Renderer) -> None:
 
 
 def test_the_lamp_that_is_lit_is_seen(renderer: Renderer) -> None:
-    world = replace(build("red_light_behind_lead", 4), weather=Weather.CLEAR, daylight=Daylight.DAY).begin()
-    red = renderer.render(alone(world), CameraRole.FRONT_TELE_30).astype(int)
-    green = renderer.render(alone(replace(world, lamps={"light-0": Lamp.GREEN})), CameraRole.FRONT_TELE_30).astype(int)
+    scenario = replace(build("red_light", 4), weather=Weather.CLEAR, daylight=Daylight.DAY)
+    world = drive_expert(scenario, ticks=90).worlds[-1]
+    pictures = [
+        renderer.render(alone(replace(world, lamps={"light-0": lamp})), CameraRole.FRONT_TELE_30).astype(int)
+        for lamp in (Lamp.RED, Lamp.GREEN)
+    ]
+    red, green = pictures
     changed = np.abs(red - green).sum(axis=2) > 60
     assert changed.any()
     assert (red[..., 0] - red[..., 1])[changed].max() > 80

@@ -6,6 +6,7 @@ import pytest
 from alpamayo_ros.simulation.actor import Actor, ActorKind, Blinker
 from alpamayo_ros.simulation.cameras import Labeller, Renderer, Seen
 from alpamayo_ros.simulation.episode import drive_expert
+from alpamayo_ros.simulation.road import Lamp
 from alpamayo_ros.simulation.scenarios import build
 from alpamayo_ros.simulation.world import Daylight, Weather, World
 from alpamayo_ros.types import CameraRole
@@ -66,8 +67,9 @@ def test_lane_edges_are_left_and_right_and_the_path_is_between(labeller: Labelle
 
 
 def test_the_lamp_of_our_light(labeller: Labeller) -> None:
-    state = replace(build("red_light_behind_lead", 4), weather=Weather.CLEAR, daylight=Daylight.DAY).begin()
-    labels = labeller.label(replace(state, actors=[]), CameraRole.FRONT_TELE_30)
+    scenario = replace(build("red_light", 4), weather=Weather.CLEAR, daylight=Daylight.DAY)
+    state = replace(drive_expert(scenario, ticks=90).worlds[-1], actors=[], lamps={"light-0": Lamp.RED})
+    labels = labeller.label(state, CameraRole.FRONT_TELE_30)
     assert labels.lamps[..., 0].max() > 0.02
     assert labels.lamps[..., 2].max() == 0.0
     assert labels.classes[..., Seen.TRAFFIC_LIGHT].max() > 0.02

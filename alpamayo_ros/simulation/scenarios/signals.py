@@ -126,8 +126,8 @@ def green_light(draft: Draft) -> None:
         half = cross.path.length / 2
         side = draft.side()
         path, offset = (cross.path, cross.ours[0]) if side < 0 else (reverse(cross.path), -cross.theirs[0])
-        runner = draft.add(ActorKind.CAR, path, half, offset, 9.0, gives_way=False, reacts=False)
-        runner.s = half - 9.0 * (distance / (0.92 * limit) + draft.uniform(0.6, 1.4))
+        runner = draft.add(ActorKind.CAR, path, half, offset, 7.0, gives_way=False, reacts=False)
+        runner.s = half - 7.0 * (distance / (0.92 * limit) + draft.uniform(0.6, 1.4))
         for car in list(draft.actors):
             waits = bool(car.halts) and car.halts[0][1] == f"{light}-cross"
             if waits and car.path.length == path.length and abs(car.s - runner.s) < 60.0:

@@ -142,7 +142,7 @@ def emergency_crossing(draft: Draft) -> None:
     half = cross.path.length / 2
     side = draft.side()
     path, offset = (cross.path, cross.ours[0]) if side < 0 else (reverse(cross.path), -cross.theirs[0])
-    speed = draft.uniform(8.0, 10.0) if not draft.hard else draft.uniform(9.0, 12.0)
+    speed = draft.uniform(6.0, 8.5) if draft.hard else draft.uniform(5.0, 7.0)
     when = distance / (0.92 * limit) + draft.uniform(0.7, 1.6)
     ambulance = draft.add(ActorKind.EMERGENCY, path, half - speed * when, offset, speed, beacons=True)
     ambulance.gives_way, ambulance.reacts = False, False

@@ -60,7 +60,7 @@ def crosswalk(draft: Draft) -> None:
         # The walk to the middle of our lane takes about this long.
         way = 3.5 + (street.edges[1] - 1.0 if side > 0 else -street.edges[0] - 1.0)
         lead = way / speed + draft.uniform(-0.6, 0.8)
-        person.events = (Event(arrival=(s, max(lead, 2.5)), sets=(("desired", speed), *STEPPING_OUT)),)
+        person.events = (Event(arrival=(s, max(lead, 4.4)), sets=(("desired", speed), *STEPPING_OUT)),)
     walkers(draft, street, draft.count(0, 4))
     for car in draft.actors:
         if car.kind not in (ActorKind.PEDESTRIAN, ActorKind.CHILD, ActorKind.STROLLER) and car.desired > 1.0:
@@ -101,7 +101,7 @@ def jaywalker(draft: Draft) -> None:
             draft.actors.remove(actor)
     person = walker(draft, path, speed, kind)
     way = 0.6 + abs(edge) - (0.9 if side < 0 else 0.2)
-    lead = max(way / speed - draft.uniform(0.0, 0.5), 3.2 if draft.hard else 3.6)
+    lead = max(way / speed - draft.uniform(0.0, 0.5), 3.9 if draft.hard else 4.4)
     person.events = (Event(arrival=(s, lead), sets=(("desired", speed), *STEPPING_OUT)),)
     oncoming(draft, street, 0.4)
     walkers(draft, street, draft.count(1, 5))
