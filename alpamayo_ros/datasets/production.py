@@ -88,6 +88,8 @@ def _prepare_worker() -> None:
 
 
 def _claim(plan: DatasetPlan, folder: Path) -> None:
+    for left_over in folder.glob(".partial-*"):
+        left_over.unlink()
     wanted, path = plan.described(), folder / "plan.json"
     if not path.exists():
         if any(entry.name != ".lock" for entry in folder.iterdir()):
