@@ -80,7 +80,8 @@ def find_conflict(other: Neighbour, world: World, corridor: Corridor) -> Conflic
     return Conflict(
         where[0] * TICK,
         (where[-1] + 1) * TICK,
-        float((s - half_s)[where].min()),
+        # A corner reaches further along the bent route than the box around the middle says.
+        float((s - half_s)[where].min()) - 0.2 * actor.length,
         float((s + half_s)[where].max()),
     )
 
@@ -128,7 +129,8 @@ def yield_constraints(
             continue  # it stands and waits itself
         wall = _wall(conflict, me, world)
         room = wall - me.front
-        if not _must_yield(other, conflict, me, room, already, desired):
+        pace = _pace(conflict, me, world, desired)
+        if not _must_yield(other, conflict, me, room, already, pace):
             memory.yielding.pop(other.actor.id, None)
             continue
         needed = me.speed * me.speed / (2.0 * max(room - STANDOFF, 0.3))
@@ -142,6 +144,14 @@ def yield_constraints(
             )
         )
     return found
+
+
+def _pace(conflict: Conflict, me: Surroundings, world: World, desired: float) -> float:
+    """The speed that the bends and bumps on the way through the conflict leave."""
+    for event in world.scenario.route.slowings:
+        if event.start < conflict.stop and event.stop > me.s and event.id not in world.removed:
+            desired = min(desired, event.speed)
+    return desired
 
 
 def _noticed(actor: Actor, world: World, memory: Memory) -> bool:
@@ -193,6 +203,6 @@ def _must_yield(
     if leave + spare < conflict.enters:
         return False
     # Behind it: free once it has left, with a little time.
-    if conflict.leaves + (0.6 if vulnerable else 0.3) + (0.9 if already else 0.0) < enter:
+    if conflict.leaves + (0.6 if vulnerable else 0.7) + (0.9 if already else 0.0) < enter:
         return False
     return not (not already and room < me.speed * me.speed / (2.0 * 7.0) and leave < conflict.enters + 0.3)

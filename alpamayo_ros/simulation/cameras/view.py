@@ -82,7 +82,7 @@ class Backdrop:
         veil = light.veil(view.distance).astype(np.float32)
         beam = light.beam(view.ground[..., 0], view.ground[..., 1])
         # The raster is already as dark as the scene; the beams bring back what they light.
-        keep = ((1.0 - veil) * (1.0 + beam * 3.4)).astype(np.float32)
+        keep = ((1.0 - veil) * (1.0 + beam * 5.0)).astype(np.float32)
         if light.wet:
             # A wet road mirrors the sky at grazing angles.
             graze = np.clip(view.distance / 60.0, 0.0, 1.0).astype(np.float32) * 0.3
