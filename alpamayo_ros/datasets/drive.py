@@ -8,7 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from alpamayo_ros.simulation.cameras import Renderer
+from alpamayo_ros.simulation.cameras import DenseLabels, Labeller, Renderer
+from alpamayo_ros.simulation.cameras.labels import PATH_LENGTH
 from alpamayo_ros.simulation.episode import Episode, drive_expert
 from alpamayo_ros.simulation.scenarios import build
 from alpamayo_ros.simulation.world import PERIOD, Ego, Scenario, Variant, World
@@ -72,6 +73,20 @@ class Drive:
         picture = self._renderer.render(self.world(tick), role)
         picture.flags.writeable = False  # it is kept and handed out again
         return picture
+
+    def labeller(self, block: int) -> Labeller:
+        """What makes dense labels of this drive's pictures. Raises ValueError where they are not whole blocks."""
+        return Labeller(self._renderer, block)
+
+    def dense(self, tick: int, labeller: Labeller) -> dict[CameraRole, DenseLabels]:
+        """Labels of every camera's picture at a tick; the way ahead is the one that the expert takes."""
+        way = np.array([(world.ego.x, world.ego.y) for world in self.episode.worlds[tick:]])
+        driven = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(way, axis=0), axis=1))])
+        # A point every 1.5 m, whatever the speed; where the drive goes on for less than 20 m, the route says the way.
+        places = np.arange(0.0, min(driven[-1], PATH_LENGTH), 1.5)
+        ahead = np.stack([np.interp(places, driven, way[:, axis]) for axis in (0, 1)], axis=1)
+        world = self.world(tick)
+        return {role: labeller.label(world, role, ahead if driven[-1] > 20.0 else None) for role in self.rig.roles}
 
     def observation(self, tick: int) -> Observation:
         """What the policy sees at a tick. Raises ObservationError where the history would begin before the drive."""

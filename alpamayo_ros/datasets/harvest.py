@@ -41,6 +41,7 @@ def harvest(plan: DatasetPlan, kind: str, seed: int, variant: str) -> Harvest:
     drive = Drive.by_expert(kind, seed, variant, default_rig(*plan.size, roles=plan.roles))
     found, name = Harvest(), f"{kind}-{variant}-{seed}"
     moments = _moments(drive, plan.every)
+    labeller = drive.labeller(plan.dense) if plan.dense else None
     fault = _fault(drive)
     if fault is not None:
         found.drop("unsafe_drive", f"{name}: {fault}", len(moments))
@@ -55,7 +56,7 @@ def harvest(plan: DatasetPlan, kind: str, seed: int, variant: str) -> Harvest:
         phrasing = zlib.crc32(f"{name}-{tick}".encode()) % len(made.sentences)
         sample = Sample(
             kind, seed, variant, tick, rule, drive.observation(tick), place.navigation_at(s), drive.future(tick),
-            made, phrasing, {},
+            made, phrasing, {} if labeller is None else drive.dense(tick, labeller),
         )  # fmt: skip
         found.samples.append((sample.key, encode(sample, plan.picture, plan.quality)))
         found.counts[f"kind/{kind}"] += 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from alpamayo_ros.datasets.staging import DatasetError
 from alpamayo_ros.types import CameraRole
 
 FORMAT = 1
@@ -13,9 +14,12 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class DatasetPlan:
-    """seeds: first and last. every: ticks between samples at regular times, 0 for keyframes alone. size: width and
-    height of every picture. picture: jpg or png; quality: of jpg. dense: with labels of every pixel block. others:
-    things nearby that are tested for being no cause. drives_per_shard: one shard is lost at most when a run is killed.
+    """What is asked for. Raises DatasetError where pictures are not made of whole blocks.
+
+    seeds: first and last. every: ticks between samples at regular times, 0 for keyframes alone. size: width and height
+    of every picture. picture: jpg or png; quality: of jpg. dense: side in pixels of the blocks that get labels, 0 for
+    none. others: things nearby that are tested for being no cause. drives_per_shard: one shard at most is lost when a
+    run is killed.
     """
 
     seeds: tuple[int, int]
@@ -26,9 +30,13 @@ class DatasetPlan:
     every: int = 10
     picture: str = "jpg"
     quality: int = 95
-    dense: bool = False
+    dense: int = 0
     others: int = 1
     drives_per_shard: int = 16
+
+    def __post_init__(self) -> None:
+        if self.dense and any(side % self.dense for side in self.size):
+            raise DatasetError(f"pictures of {self.size[0]}x{self.size[1]} are not made of {self.dense}-pixel blocks")
 
     @property
     def drives(self) -> list[tuple[str, int, str]]:

@@ -3,7 +3,7 @@
 <key>.<role>.jpg      frames of one camera below each other, the oldest at the top (png on request)
 <key>.json            where it is from, decision, causes, sentences; see `_describe`
 <key>.motion.npz      ego history and future, float32, ego frame at t0
-<key>.dense.npz       labels of every pixel block by camera role, on request
+<key>.dense.npz       `<role>.<field>` of DenseLabels for the newest frame, on request
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 from alpamayo_ros.datasets.labels import CauseLabel, Label
 from alpamayo_ros.datasets.shard import Members
 from alpamayo_ros.datasets.staging import DatasetError
+from alpamayo_ros.simulation.cameras import DenseLabels
 from alpamayo_ros.simulation.world import PERIOD
 from alpamayo_ros.types import (
     CameraFrames,
@@ -44,7 +45,7 @@ class Sample:
 
     keyframe: the rule that chose the moment, None for a regular time. phrasing: index of the sentence to learn in
     `label.sentences`. navigation: the instruction at t0; not in the observation, because not every model takes one.
-    dense: by camera, (blocks down, blocks across, …) labels of the newest frame, empty where none were asked for.
+    dense: labels of the newest frame by camera, empty where none were asked for; on disk as float16.
     """
 
     kind: str
@@ -57,7 +58,7 @@ class Sample:
     future: Trajectory
     label: Label
     phrasing: int
-    dense: Mapping[CameraRole, np.ndarray]
+    dense: Mapping[CameraRole, DenseLabels]
 
     @property
     def key(self) -> str:
@@ -83,7 +84,13 @@ def encode(sample: Sample, picture: str = "jpg", quality: int = 95) -> Members:
     motion |= {f"future_{name}": getattr(sample.future, name) for name in _FUTURE}
     parts["motion.npz"] = _arrays(motion)
     if sample.dense:
-        parts["dense.npz"] = _arrays({role.label: labels for role, labels in sample.dense.items()})
+        parts["dense.npz"] = _arrays(
+            {
+                f"{role.label}.{field}": np.asarray(value, np.int64 if field == "block" else np.float16)
+                for role, labels in sample.dense.items()
+                for field, value in vars(labels).items()
+            }
+        )
     return parts
 
 
@@ -95,13 +102,12 @@ def decode(key: str, parts: Members) -> Sample:
         future = [motion[f"future_{name}"] for name in _FUTURE]
         cameras = tuple(_frames(label, stamps, parts) for label, stamps in told["stamps_ns"].items())
         history = EgoHistory(motion["history_positions"], motion["history_rotations"])
-        dense = _load(parts["dense.npz"]) if "dense.npz" in parts else {}
         return Sample(
             told["kind"], told["seed"], told["variant"], told["tick"], told["keyframe"],
             Observation(told["t0_ns"], cameras, history), told["navigation"],
             Trajectory(PERIOD * np.arange(1, len(future[0]) + 1), *future),
             _label(told), told["phrasing"],
-            {CameraRole.from_label(label): labels for label, labels in dense.items()},
+            _dense(_load(parts["dense.npz"])) if "dense.npz" in parts else {},
         )  # fmt: skip
     except (KeyError, ValueError) as error:
         raise DatasetError(f"sample {key} is damaged or of another version: {error!r}") from None
@@ -144,6 +150,14 @@ def _label(told: dict[str, Any]) -> Label:
 
 def _component(entry: dict[str, Any]) -> CriticalComponent:
     return CriticalComponent(ComponentCategory(entry["category"]), entry["kind"], dict(entry["attributes"]))
+
+
+def _dense(arrays: dict[str, np.ndarray]) -> dict[CameraRole, DenseLabels]:
+    found: dict[str, dict[str, Any]] = {}
+    for name, array in arrays.items():
+        label, _, field = name.partition(".")
+        found.setdefault(label, {})[field] = int(array) if field == "block" else array.astype(np.float32)
+    return {CameraRole.from_label(label): DenseLabels(**fields) for label, fields in found.items()}
 
 
 def _frames(label: str, stamps: list[int], parts: Members) -> CameraFrames:

@@ -137,6 +137,22 @@ def test_the_summary_counts_what_is_kept_and_what_is_not(written):
     assert told["samples"] + sum(told["dropped"].values()) >= 4 * 2, "every moment is in one of the two"
 
 
+def test_dense_labels_come_along_on_request():
+    drive = Drive.by_expert("slow_lead", 3, "nominal", default_rig(64, 48))
+    made = harvest(plan(kinds=("slow_lead",), dense=16), "slow_lead", 3, "nominal").samples
+    sample = decode(*made[0])
+    assert list(sample.dense) == list(DEFAULT_ROLES)
+    truth = drive.dense(sample.tick, drive.labeller(16))
+    for role, labels in sample.dense.items():
+        assert labels.block == 16
+        assert labels.classes.shape == (3, 4, 12)
+        for field in ("classes", "path", "distance", "motion"):
+            np.testing.assert_allclose(getattr(labels, field), getattr(truth[role], field), atol=0.07)
+    assert sample.dense[DEFAULT_ROLES[1]].path.sum() > 0
+    with pytest.raises(DatasetError, match="64x48 are not made of 20-pixel blocks"):
+        plan(dense=20)
+
+
 def test_an_unsafe_drive_teaches_nothing(monkeypatch):
     monkeypatch.setattr("alpamayo_ros.datasets.harvest._fault", lambda drive: "front collision with car-0")
     made = harvest(plan(), "open_road", 3, "nominal")
