@@ -13,6 +13,7 @@ from typing import IO, Any
 from tqdm import tqdm
 
 from alpamayo_ros.evaluation.drivers import Driver, make_driver
+from alpamayo_ros.evaluation.errors import EvaluationError
 from alpamayo_ros.evaluation.scene import Outcome, Scene
 from alpamayo_ros.evaluation.version import code_version
 
@@ -43,7 +44,7 @@ def run_campaign(
 
     kept: a file of JSON lines that every outcome is added to. What it holds already for the same scene, driver,
     settings and code is not run again; a line that a kill has cut short is dropped. workers: processes; with one,
-    everything runs in this one. Raises what making the driver raises.
+    everything runs in this one. Raises EvaluationError.
     """
     driver = contender.make()
     stamp = _stamp(run_scene, contender, driver)
@@ -115,7 +116,10 @@ def _write(file: IO[str], stamp: dict[str, Any], outcome: Outcome) -> None:
 
 
 def _read(kept: Path, stamp: dict[str, Any]) -> dict[Scene, Outcome]:
-    """Outcomes that carry `stamp`. An unfinished last line is cut off, so that the next one begins a new line."""
+    """Outcomes that carry `stamp`. An unfinished last line is cut off, so that the next one begins a new line.
+
+    Raises EvaluationError where another line is no outcome.
+    """
     if not kept.exists():
         return {}
     text = kept.read_bytes()
@@ -124,9 +128,12 @@ def _read(kept: Path, stamp: dict[str, Any]) -> dict[Scene, Outcome]:
         with kept.open("r+b") as file:
             file.truncate(whole)
     found = {}
-    for line in text[:whole].splitlines():
-        document = json.loads(line)
-        if all(document.get(name) == value for name, value in stamp.items()):
+    for number, line in enumerate(text[:whole].splitlines(), start=1):
+        try:
+            document = json.loads(line)
             outcome = Outcome.from_json(document)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise EvaluationError(f"{kept}, line {number} is no outcome of a scene; move the file away") from None
+        if all(document.get(name) == value for name, value in stamp.items()):
             found[outcome.scene] = outcome
     return found

@@ -13,6 +13,7 @@ from alpamayo_ros.evaluation.drivers import Driver
 from alpamayo_ros.evaluation.motion import in_map
 from alpamayo_ros.evaluation.naming import means, removable_things
 from alpamayo_ros.simulation.expert import Expert
+from alpamayo_ros.simulation.explanation import Explanation
 from alpamayo_ros.simulation.intervention import HORIZON, OFFSET_CHANGE, SPEED_CHANGE, without
 from alpamayo_ros.simulation.world import World
 from alpamayo_ros.types import CriticalComponent, Trajectory
@@ -27,25 +28,28 @@ def faithfulness_trials(
     driven: Sequence[World],
     plan: Trajectory,
     named: Sequence[CriticalComponent],
-    candidates: Sequence[str],
+    truth: Explanation,
     rig: Rig,
 ) -> list[bool]:
     """One trial for each named component that is there and can be taken away, and one with something unnamed.
 
     mind: the expert's memory there, for `take_over`. plan: what the driver planned at the last of `driven`, naming
-    `named`. candidates: identities to choose the unnamed thing from, the best first. A trial passes when the plan
-    changes without the named, or stays without the unnamed. Naming what is not there is no trial: precision counts
-    it.
+    `named`. truth: what matters there and what does not. A trial passes when the plan changes without the named, or
+    stays without the unnamed.
+
+    No trial: what is named but not there (precision counts it); a cause without which another one asks for the same,
+    as the next car of a queue does; and as the unnamed thing one that does matter to a good driver.
     """
+    preempted = {cause.id for cause in truth.causes if cause.preempted}
     things = removable_things(driven[-1], rig)
     passed, meant = [], set()
     for component in named:
         # All that the words fit: without one cone of many the construction site is still there.
         fitting = [identity for identity, thing in things.items() if means(component, thing)]
         meant.update(fitting)
-        if fitting:
+        if fitting and not preempted.issuperset(fitting):
             passed.append(_plan_changes(driver, mind, driven, plan, fitting))
-    unnamed = next((identity for identity in candidates if identity in things and identity not in meant), None)
+    unnamed = next((identity for identity in truth.innocent if identity in things and identity not in meant), None)
     if named and unnamed is not None:
         passed.append(not _plan_changes(driver, mind, driven, plan, [unnamed]))
     return passed

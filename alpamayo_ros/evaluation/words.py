@@ -27,8 +27,7 @@ def word_tallies(driver: Driver, drive: Episode, tick: int, steps: int, rig: Rig
     chosen = driver.propose(driven, steps).chosen
     read = parse(chosen.reasoning)
     tallies = {**decision_tallies(read.decision, truth), **component_tallies(read.components, truth)}
-    candidates = [*(cause.id for cause in truth.causes), *truth.innocent]
-    trials = faithfulness_trials(driver, drive.minds[tick], driven, chosen.trajectory, read.components, candidates, rig)
+    trials = faithfulness_trials(driver, drive.minds[tick], driven, chosen.trajectory, read.components, truth, rig)
     tallies["causal_faithfulness"] = (float(sum(trials)), float(len(trials)))
     return tallies
 

@@ -16,7 +16,7 @@ from alpamayo_ros.cli import main
 from alpamayo_ros.evaluation.metric import METRICS
 from alpamayo_ros.evaluation.request import list_scenes, parse_seeds
 
-KINDS = "open_road,jaywalker"
+KINDS = "sharp_curve,debris"
 
 
 def run(*arguments: object) -> str:
@@ -50,9 +50,9 @@ def test_the_document_has_the_keys_that_others_build_on(whole: dict) -> None:
         for figure in figures.values():
             assert set(figure) == {"value", "low", "high"}
             assert figure["low"] <= figure["value"]
-    assert document["by_kind"]["jaywalker"]["collision_rate"]["value"] > 0.5
-    assert document["by_kind"]["open_road"]["collision_rate"]["value"] == 0.0
-    assert "km_per_event" not in document["by_kind"]["open_road"]
+    assert document["by_kind"]["debris"]["collision_rate"]["value"] > 0.5
+    assert document["by_kind"]["sharp_curve"]["collision_rate"]["value"] == 0.0
+    assert "km_per_event" not in document["by_kind"]["sharp_curve"]
 
 
 def test_processes_and_order_do_not_matter(whole: dict, tmp_path: Path) -> None:
@@ -94,6 +94,18 @@ def test_results_of_another_policy_are_not_taken(tmp_path: Path) -> None:
         )  # fmt: skip
         rates.append(json.loads(output.read_text())["metrics"]["collision_rate"]["value"])
     assert rates == [1.0, 0.0]
+
+
+def test_a_file_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
+    kept = tmp_path / "figures.scenes.jsonl"
+    kept.write_text('{"kind": "open_road"}\n')
+    result = CliRunner().invoke(
+        main,
+        ["evaluate", "closed-loop", "--policy", "expert", "--seeds", "0", "--json", str(tmp_path / "figures.json")],
+    )
+    assert result.exit_code == 1
+    assert "line 1 is no outcome of a scene" in result.output
+    assert kept.read_text() == '{"kind": "open_road"}\n'
 
 
 def test_open_loop(tmp_path: Path) -> None:

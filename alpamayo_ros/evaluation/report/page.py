@@ -28,12 +28,16 @@ _BY_KIND = (
     "min_ade_1", "min_ade_6", "comfort", "consistency_rate", "decision_accuracy_longitudinal", "component_f1",
     "causal_faithfulness",
 )  # fmt: skip
-_INTERVALS = "In brackets: 95 % bootstrap intervals over scenes. A metric that does not apply is absent."
+_INTERVALS = (
+    "In brackets: 95 % bootstrap intervals over scenes; of something that happened in none of n scenes it cannot say "
+    "more than that its rate is probably below 3 / n. A metric that does not apply is absent."
+)
 _NOTES = {
     "closed loop": (
         "The expert drives the first 1.5 s, then the policy, at 10 Hz, up to 20 s or the first collision or off-road. "
         "Collision, off-road, wrong lane and scene score follow NVIDIA's AlpaSim scorers. Progress is the share of the "
-        "expert's distance along the route, cut at 1. An event is what ends a run. A close encounter is a predicted "
+        "expert's distance along the route, cut at 1. An event is what ends a run; without any there is no "
+        "distance per event. A close encounter is a predicted "
         "collision within 0.95 s (nuPlan's bound). Ignored stop lines, among scenes that have one, are our own figure."
     ),
     "open loop": (
