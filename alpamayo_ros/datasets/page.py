@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from alpamayo_ros.datasets.drive import Drive
+from alpamayo_ros.datasets.drive import FUTURE, Drive
 from alpamayo_ros.datasets.outline import outlines
 from alpamayo_ros.datasets.overlay import FASTEST, draw_outlines, draw_path, speed_colour
-from alpamayo_ros.types import CameraRole, Decision
+from alpamayo_ros.types import CameraRole, Decision, Trajectory
 from alpamayo_ros.types.rig import Rig, default_rig
 
 FRONT = CameraRole.FRONT_WIDE_120
@@ -24,11 +24,13 @@ _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 @dataclass(frozen=True)
 class Caption:
-    """What a page says. causes: the identity of each cause, with the name to write beside it."""
+    """What a page says. causes: the identity of each cause, with the name to write beside it. plan: the path to draw,
+    in the ego frame at that tick; None for the one that was driven."""
 
     decision: Decision
     sentence: str
     causes: dict[str, str]
+    plan: Trajectory | None = None
 
 
 def page_rig(roles: tuple[CameraRole, ...]) -> Rig:
@@ -42,7 +44,9 @@ def draw_page(drive: Drive, tick: int, caption: Caption) -> np.ndarray:
     """(H, W, 3) uint8 RGB page of a drive on a `page_rig`."""
     world = drive.world(tick)
     pictures = {role: drive.picture(tick, role).copy() for role in drive.rig.roles}
-    draw_path(pictures[FRONT], drive.rig[FRONT], drive.path_after(tick, 64))
+    draw_path(
+        pictures[FRONT], drive.rig[FRONT], drive.path_after(tick, FUTURE) if caption.plan is None else caption.plan
+    )
     for role, picture in pictures.items():
         named = [(name, outlines(world, cause)) for cause, name in caption.causes.items()]
         draw_outlines(picture, drive.rig[role], world.ego, named)

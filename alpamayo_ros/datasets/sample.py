@@ -73,7 +73,9 @@ class Sample:
 def encode(sample: Sample, picture: str = "jpg", quality: int = 95) -> Members:
     """The parts of a sample. picture: jpg (with `quality`) or png."""
     parts = Members()
-    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if picture == "jpg" else []
+    # Full colour resolution: a brake light is one or two pixels.
+    jpeg = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444, cv2.IMWRITE_JPEG_QUALITY, quality]
+    options = jpeg if picture == "jpg" else []
     for camera in sample.observation.cameras:
         column = camera.images.reshape(-1, *camera.images.shape[2:])
         _, data = cv2.imencode(f".{picture}", cv2.cvtColor(column, cv2.COLOR_RGB2BGR), options)

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
@@ -7,7 +9,8 @@ from alpamayo_ros.datasets.drive import Drive
 from alpamayo_ros.datasets.film import moments_of, write_film
 from alpamayo_ros.datasets.outline import outlines
 from alpamayo_ros.datasets.overlay import CAUSE_COLOUR, draw_outlines, draw_path, speed_colour
-from alpamayo_ros.datasets.page import Caption, page_rig
+from alpamayo_ros.datasets.page import Caption, draw_page, page_rig
+from alpamayo_ros.simulation.episode import Episode
 from alpamayo_ros.types import CameraRole, Decision, LongitudinalDecision
 from alpamayo_ros.types.rig import DEFAULT_ROLES
 
@@ -43,6 +46,16 @@ def test_the_path_lies_on_the_road_ahead(drive):
     assert abs(columns.mean() - plain.shape[1] / 2) < 60
     assert speed_colour(0.0)[0] > 200
     assert speed_colour(20.0)[2] > 200
+
+
+def test_a_plan_is_drawn_instead_of_what_was_driven(drive):
+    # A drive that somebody else drove has states only; whoever drove says what it planned.
+    driven = Drive(Episode(drive.episode.worlds, (), ()), drive.rig, 1)
+    plan = drive.path_after(0, 5)
+    left = replace(plan, positions=plan.positions + np.array([0.0, 4.0, 0.0]))
+    straight, aside = (draw_page(driven, 0, Caption(Decision(), "Plan.", {}, path)) for path in (plan, left))
+    changed = np.nonzero((straight != aside).any(axis=2))[1]
+    assert changed.min() < 480 < changed.max() < 960
 
 
 def test_an_outline_is_drawn_around_the_lead(drive):
