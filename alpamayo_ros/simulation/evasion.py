@@ -85,7 +85,8 @@ def plan_evasion(
     if first.speed_s > 0.5:
         begins |= first.rear - me.front < 10.0 + 1.5 * me.speed
     waits = None
-    if outside and begins and not (around & names):
+    further = abs(offset - home) > abs(corridor(me.s + 150.0) - home) + 0.2
+    if outside and begins and (further or not around & names):
         waits = _blocked_by(me, world.scenario.route, home, offset, side, chain, desired)
     return Evasion(offset, decision, cause.actor.id, names, begins, room, waits)
 
@@ -137,8 +138,9 @@ def _free_offset(chain: list[Neighbour], me: Surroundings, route: Route, home: f
 
 
 def _whole_lane(value: float, chain: list[Neighbour], route: Route, me: Surroundings, home: float) -> float:
-    """A lane change instead of straddling two lanes of the same direction, where most of the lane is blocked."""
-    if abs(value - home) < 2.0:
+    """A lane change instead of straddling two lanes of the same direction, where much of it is blocked."""
+    works = chain[0].actor.kind in WORKS
+    if abs(value - home) < (0.9 if works else 2.0):
         return value
     lane = route.neighbour(1 if value > home else -1, me.s, home)
     if lane is None:

@@ -81,7 +81,7 @@ class Path:
         across = points[:, 0, None] - self.points[None, ::COARSE, 0]
         along = points[:, 1, None] - self.points[None, ::COARSE, 1]
         rough = (across * across + along * along).argmin(axis=1) * COARSE
-        window = np.clip(rough[:, None] + WINDOW, 0, len(self.points) - 1)
+        window = np.minimum(np.maximum(rough[:, None] + WINDOW, 0), len(self.points) - 1)
         across = points[:, 0, None] - self.points[window, 0]
         along = points[:, 1, None] - self.points[window, 1]
         nearest = window[np.arange(len(points)), (across * across + along * along).argmin(axis=1)]
@@ -90,7 +90,7 @@ class Path:
         forward = delta[:, 0] * np.cos(yaw) + delta[:, 1] * np.sin(yaw)
         left = delta[:, 1] * np.cos(yaw) - delta[:, 0] * np.sin(yaw)
         # Inside the curve a step of the path is longer than the same step at the offset.
-        scale = np.clip(1.0 - self.curvature[nearest] * left, 0.2, 5.0)
+        scale = np.minimum(np.maximum(1.0 - self.curvature[nearest] * left, 0.2), 5.0)
         inner = (nearest > 0) & (nearest < len(self.points) - 1)
         return nearest * self.spacing + np.where(inner, forward / scale, forward), left
 
