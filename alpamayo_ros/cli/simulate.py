@@ -210,8 +210,7 @@ class _Seeds(click.ParamType):
 )
 @click.option("--picture", type=click.Choice(["jpg", "png"]), default="jpg", show_default=True)
 @click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Of jpg.")
-@click.option("--dense", type=click.IntRange(min=0), default=0, show_default=True,
-              help="Also label the newest pictures in blocks of so many pixels, as 16; 0 for none.")
+@click.option("--dense", type=click.IntRange(min=0), default=0, help="Also label blocks of so many pixels, as 16.")
 @click.option("--drives-per-shard", type=click.IntRange(min=1), default=16, show_default=True)
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; by default one for each CPU core.")
 @click.option(
