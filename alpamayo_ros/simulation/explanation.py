@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from alpamayo_ros.simulation.actor import ActorKind
 from alpamayo_ros.simulation.component import clear_lane, component, light_component
-from alpamayo_ros.simulation.decision import AHEAD, Taken, axes, decide, run_start
+from alpamayo_ros.simulation.decision import Taken, axes, decide, run_start
 from alpamayo_ros.simulation.episode import Episode
 from alpamayo_ros.simulation.intervention import (
     HORIZON,
@@ -160,12 +160,11 @@ def _test(identity: str, drive: Episode, fork: int, factual: Episode, taken: Tak
     if effect.any:
         return _Verdict(effect.longitudinal, effect.lateral, False, effect)
     # The same behaviour for another reason: the decision changes hands.
-    if len(counterfactual.intents) > AHEAD and identity in (taken.longitudinal_cause, taken.lateral_cause):
-        then = decide(counterfactual.worlds, counterfactual.intents, 0)
-        lon = identity == taken.longitudinal_cause and then.longitudinal_cause not in (identity, None)
-        lat = identity == taken.lateral_cause and then.lateral_cause not in (identity, None)
-        if lon or lat:
-            return _Verdict(lon, lat, True, effect)
+    others = set(named_causes(counterfactual.intents)) - {identity}
+    lon = identity == taken.longitudinal_cause and any(i.longitudinal_cause in others for i in counterfactual.intents)
+    lat = identity == taken.lateral_cause and any(i.lateral_cause in others for i in counterfactual.intents)
+    if lon or lat:
+        return _Verdict(lon, lat, True, effect)
     return None
 
 

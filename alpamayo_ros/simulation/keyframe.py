@@ -13,6 +13,7 @@ from alpamayo_ros.simulation.decision import axes
 from alpamayo_ros.simulation.episode import Episode
 from alpamayo_ros.simulation.road import Lamp
 from alpamayo_ros.simulation.surroundings import FRONT, REAR
+from alpamayo_ros.simulation.visibility import in_sight
 from alpamayo_ros.simulation.world import World
 from alpamayo_ros.types import LateralDecision as Lat
 from alpamayo_ros.types import LongitudinalDecision as Lon
@@ -195,17 +196,17 @@ def _lamp_tick(drive: Episode, tick: int, lamp: Lamp) -> int:
 
 
 def _step_tick(drive: Episode, tick: int, cause: str | None) -> int:
-    """Since when somebody on foot has been walking at `tick`; -1 for others. Before that there was nothing to see."""
-    first = tick
+    """Since when the one who is yielded to has been in sight at `tick` (and walking, if on foot), `BEFORE` ticks at
+    most back; -1 for other causes. Before that there was nothing to see."""
     actor = drive.worlds[tick].actor(cause or "")
-    if actor is None or actor.kind not in WALKING:
+    if actor is None:
         return -1
-    while first > 0:
-        earlier = drive.worlds[first - 1].actor(actor.id)
-        if earlier is None or earlier.speed < 0.2:
-            return min(first, tick)
-        first -= 1
-    return -1
+    for first in range(tick, max(tick - BEFORE, 1), -1):
+        world = drive.worlds[first - 1]
+        earlier = world.actor(actor.id)
+        if earlier is None or (earlier.kind in WALKING and earlier.speed < 0.2) or not in_sight(world, earlier):
+            return first
+    return tick - BEFORE
 
 
 def _signal_tick(drive: Episode, tick: int, cause: str | None) -> int | None:
