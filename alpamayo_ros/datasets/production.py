@@ -1,6 +1,6 @@
 """Writing a dataset: drives in parallel, shards in order, and picking up where a killed run stopped.
 
-FOLDER/plan.json               what it is made of; a run with another plan is refused
+FOLDER/plan.json               what it is made of, by which code; a run with another plan is refused
 FOLDER/shard-000000.tar        samples (see `shard` and `sample`), there only when complete
 FOLDER/shard-000000.json       what is in it and what was left out
 FOLDER/dataset.json            the sum over all shards, there only when all are
@@ -46,18 +46,19 @@ def write_dataset(plan: DatasetPlan, folder: Path, workers: int = 1) -> Iterator
     folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder):
         _claim(plan, folder)
-        missing = [index for index in range(len(plan.shards)) if not _is_done(folder, index)]
-        done = sum(len(drives) for index, drives in enumerate(plan.shards) if index not in missing)
+        shards = plan.shards
+        missing = {index: drives for index, drives in enumerate(shards) if not _is_done(folder, index)}
+        done = sum(map(len, shards)) - sum(map(len, missing.values()))
         yield done
-        results = _harvests(plan, [drive for index in missing for drive in plan.shards[index]], workers)
-        for index in missing:
+        results = _harvests(plan, [drive for drives in missing.values() for drive in drives], workers)
+        for index, drives in missing.items():
             harvested = []
-            for _ in plan.shards[index]:
+            for _ in drives:
                 harvested.append(next(results))
                 done += 1
                 yield done
             _write_shard(folder, index, harvested)
-        _write(folder / "dataset.json", _json(_sum(plan, folder)))
+        _write(folder / "dataset.json", _json(_sum(folder, len(shards))))
 
 
 def _harvests(plan: DatasetPlan, drives: list[Drive], workers: int) -> Iterator[Harvest]:
@@ -90,7 +91,7 @@ def _prepare_worker() -> None:
 def _claim(plan: DatasetPlan, folder: Path) -> None:
     for left_over in folder.glob(".partial-*"):
         left_over.unlink()
-    wanted, path = plan.described(), folder / "plan.json"
+    wanted, path = {**plan.described(), "code": code_fingerprint()}, folder / "plan.json"
     if not path.exists():
         if any(entry.name != ".lock" for entry in folder.iterdir()):
             raise DatasetError(f"{folder} is not empty and holds no dataset; choose another folder")
@@ -102,8 +103,18 @@ def _claim(plan: DatasetPlan, folder: Path) -> None:
         name = differing[0]
         raise DatasetError(
             f"{folder} holds a dataset of another plan ({name} is {there.get(name)}, asked for is {wanted[name]}); "
-            "choose another folder or the same options"
+            "choose another folder, or the same options and version"
         )
+
+
+def code_fingerprint() -> str:
+    """Twelve digits that change with the code that makes samples: shards of two versions are not mixed."""
+    digest = hashlib.sha256()
+    package = Path(__file__).parents[1]
+    for room in ("datasets", "reasoning", "simulation", "types"):
+        for path in sorted((package / room).rglob("*.py")):
+            digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 @contextmanager
@@ -142,19 +153,20 @@ def _write_shard(folder: Path, index: int, harvested: list[Harvest]) -> None:
     _write(path, content)
 
 
-def _sum(plan: DatasetPlan, folder: Path) -> dict[str, Any]:
-    shards = {}
+def _sum(folder: Path, count: int) -> dict[str, Any]:
+    shards, drives = {}, 0
     dropped, counts, examples = Counter[str](), Counter[str](), dict[str, str]()
-    for index in range(len(plan.shards)):
+    for index in range(count):
         path = shard_path(folder, index)
         told = json.loads(path.with_suffix(".json").read_text())
         shards[path.name] = {"samples": told["samples"], "sha256": told["sha256"], "bytes": path.stat().st_size}
+        drives += told["drives"]
         dropped.update(told["dropped"])
         counts.update(told["counts"])
         examples = {**told["examples"], **examples}
     return {
-        "plan": plan.described(),
-        "drives": len(plan.drives),
+        "plan": json.loads((folder / "plan.json").read_text()),
+        "drives": drives,
         "samples": sum(shard["samples"] for shard in shards.values()),
         "bytes": sum(shard["bytes"] for shard in shards.values()),
         "dropped": dict(sorted(dropped.items())),

@@ -168,9 +168,13 @@ def test_a_cause_that_no_camera_shows_is_no_label():
     assert {each.check for each in made if isinstance(each, Rejection)} == {"unobserved"}
 
 
-def test_other_plans_and_foreign_folders_are_refused(written, tmp_path):
+def test_other_plans_and_foreign_folders_are_refused(written, tmp_path, monkeypatch):
     with pytest.raises(DatasetError, match=r"another plan \(seeds is \[3, 4\], asked for is \[3, 5\]\)"):
         next(write_dataset(plan(seeds=(3, 5)), written))
+    monkeypatch.setattr("alpamayo_ros.datasets.production.code_fingerprint", lambda: "newer")
+    with pytest.raises(DatasetError, match="code is .{12}, asked for is newer"):
+        next(write_dataset(plan(), written))
+    monkeypatch.undo()
     (tmp_path / "letter.txt").touch()
     with pytest.raises(DatasetError, match="is not empty"):
         next(write_dataset(plan(), tmp_path))
