@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from alpamayo_ros.cli.doctor import doctor
+from alpamayo_ros.cli.evaluate import evaluate
 from alpamayo_ros.cli.plan import plan
+from alpamayo_ros.cli.simulate import simulate
 
 
 class _OneLineErrors(click.Group):
@@ -24,10 +26,11 @@ class _OneLineErrors(click.Group):
         except ValueError as error:
             # Imported only now: `--help` must not wait for torch.
             from alpamayo_ros.datasets.recording import RecordingError
+            from alpamayo_ros.datasets.staging import DatasetError
             from alpamayo_ros.policy import INPUT_ERRORS
             from alpamayo_ros.timeline import Refusal
 
-            if isinstance(error, (*INPUT_ERRORS, RecordingError, Refusal)):
+            if isinstance(error, (*INPUT_ERRORS, DatasetError, RecordingError, Refusal)):
                 raise click.ClickException(str(error)) from None
             raise
 
@@ -41,4 +44,6 @@ def main() -> None:
 
 
 main.add_command(doctor)
+main.add_command(evaluate)
 main.add_command(plan)
+main.add_command(simulate)

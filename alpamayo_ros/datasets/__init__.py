@@ -1,1 +1,1 @@
-"""Samples from files: recordings on disk."""
+"""Drives as data: recordings, bags and videos of the simulator, and labelled samples in shards."""

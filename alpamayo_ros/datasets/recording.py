@@ -7,15 +7,22 @@ ego.csv                                           stamp_ns,x,y,z,qx,qy,qz,qw in 
 from __future__ import annotations
 
 import csv
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
+from alpamayo_ros.datasets.staging import staged
 from alpamayo_ros.timeline import EgoTrack, Refusal, choose_frames, newest_t0
 from alpamayo_ros.types import CameraFrames, CameraRole, Observation
+
+if TYPE_CHECKING:
+    from alpamayo_ros.datasets.drive import Drive  # whoever only reads recordings need not load the simulator
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 EGO_COLUMNS = ("stamp_ns", "x", "y", "z", "qx", "qy", "qz", "qw")
@@ -71,6 +78,29 @@ class Recording:
             paths = [self.pictures[role][i] for i in chosen]
             cameras.append(CameraFrames(role, _read_pictures(paths), self.stamps_ns[role][chosen]))
         return Observation(t0_ns, tuple(cameras), self.ego.history_at(t0_ns, history_steps), navigation)
+
+
+def write_recording(
+    drive: Drive, folder: Path, *, ticks: Iterable[int], odometry_rate: int = 50, suffix: str = ".jpg"
+) -> None:
+    """Write the frames of `ticks` and all poses to `folder`, with `images/` and `ego.csv` in it.
+
+    suffix: .jpg (quality 95) or .png. Raises DatasetError where the folder exists.
+    """
+    motions = drive.motions(odometry_rate)
+    with staged(folder) as place:
+        for role in drive.rig.roles:
+            (place / "images" / role.label).mkdir(parents=True)
+        with (place / "ego.csv").open("w", newline="") as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(EGO_COLUMNS)
+            for motion in motions:
+                half = motion.yaw / 2
+                writer.writerow([motion.stamp_ns, motion.x, motion.y, 0.0, 0.0, 0.0, math.sin(half), math.cos(half)])
+        for tick in ticks:
+            for role in drive.rig.roles:
+                path = place / "images" / role.label / f"{drive.stamp_ns(tick)}{suffix}"
+                cv2.imwrite(str(path), cv2.cvtColor(drive.picture(tick, role), cv2.COLOR_RGB2BGR))
 
 
 def _stamp(path: Path) -> int:

@@ -5,8 +5,12 @@ from alpamayo_ros.types.decision import (
     ComponentCategory,
     CriticalComponent,
     Decision,
+    LaneAction,
+    LateralAction,
     LateralDecision,
+    LongitudinalAction,
     LongitudinalDecision,
+    MetaAction,
 )
 from alpamayo_ros.types.observation import EgoHistory, Observation, ObservationError
 from alpamayo_ros.types.plan import Plan, PlanSample, Trajectory
@@ -18,8 +22,12 @@ __all__ = [
     "CriticalComponent",
     "Decision",
     "EgoHistory",
+    "LaneAction",
+    "LateralAction",
     "LateralDecision",
+    "LongitudinalAction",
     "LongitudinalDecision",
+    "MetaAction",
     "Observation",
     "ObservationError",
     "Plan",

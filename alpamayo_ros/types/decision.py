@@ -65,3 +65,54 @@ class CriticalComponent:
     category: ComponentCategory
     kind: str
     attributes: dict[str, str] = field(default_factory=dict)
+
+
+class LongitudinalAction(StrEnum):
+    """What a trajectory does with its speed, segment by segment (labels of the public CoC autolabeler)."""
+
+    REVERSE = "reverse"
+    STOP = "stop"
+    STRONG_ACCELERATE = "strong_accelerate"
+    GENTLE_ACCELERATE = "gentle_accelerate"
+    STRONG_DECELERATE = "strong_decelerate"
+    GENTLE_DECELERATE = "gentle_decelerate"
+    MAINTAIN_SPEED = "maintain_speed"
+
+
+class LateralAction(StrEnum):
+    """How a trajectory steers, segment by segment (labels of the public CoC autolabeler)."""
+
+    REVERSE_LEFT = "reverse_left"
+    REVERSE_RIGHT = "reverse_right"
+    SHARP_STEER_LEFT = "sharp_steer_left"
+    SHARP_STEER_RIGHT = "sharp_steer_right"
+    STEER_LEFT = "steer_left"
+    STEER_RIGHT = "steer_right"
+    GO_STRAIGHT = "go_straight"
+
+
+class LaneAction(StrEnum):
+    """What a trajectory does with respect to its lane, segment by segment (labels of the public CoC autolabeler)."""
+
+    LANE_CHANGE_LEFT = "lane_change_left"
+    LANE_CHANGE_RIGHT = "lane_change_right"
+    TURN_LEFT = "turn_left"
+    TURN_RIGHT = "turn_right"
+    SLIGHT_SHIFT_LEFT = "slight_shift_left"
+    SLIGHT_SHIFT_RIGHT = "slight_shift_right"
+    LANE_KEEP = "lane_keep"
+
+
+@dataclass(frozen=True)
+class MetaAction:
+    """One segment of a trajectory under one label.
+
+    start, end: seconds after t0; segments of one level follow each other without a gap.
+    change: what the segment adds: speed in m/s (longitudinal), heading in rad, positive to the left (lateral),
+        lateral offset in m, positive to the left (lane level).
+    """
+
+    action: LongitudinalAction | LateralAction | LaneAction
+    start: float
+    end: float
+    change: float

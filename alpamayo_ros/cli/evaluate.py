@@ -1,0 +1,106 @@
+"""`alpamayo evaluate`: how well a policy drives, in closed and in open loop."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from alpamayo_ros.evaluation.campaign import RunScene
+
+_POLICY_HELP = "expert, constant-velocity, idm-blind, or a model: a folder, a shipped model's name, a hub id."
+
+
+@click.group()
+def evaluate() -> None:
+    """Measure a policy in the built-in simulator, every figure with its 95 % interval."""
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    @click.option("--policy", required=True, help=_POLICY_HELP)
+    @click.option("--seeds", required=True, help="A-B: every kind and variant runs once for each seed, as in 0-9.")
+    @click.option("--kinds", default="", help="Scenario kinds with commas between; all by default.")
+    @click.option("--variant", type=click.Choice(["nominal", "challenging", "all"]), default="all", show_default=True)
+    @click.option("--json", "output", type=Path, required=True, help="File for the figures. Scenes are kept beside it.")
+    @click.option("--report", type=Path, help="Also write an HTML page with plots and pictures of failures.")
+    @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+    @click.option("--language-model", help="Folder of the language model that a released config names.")
+    @click.option("--device", help="cpu, cuda, cuda:1 …; by default the GPU when there is one.")
+    @functools.wraps(command)
+    def run(**options: Any) -> None:
+        command(**options)
+
+    return run
+
+
+@evaluate.command("closed-loop")
+@_options
+@click.option(
+    "--plan-every", "ticks_per_plan", type=click.IntRange(1, 64), default=1, show_default=True,
+    help="Tenths of a second that a model's plan is driven before it plans again.",
+)  # fmt: skip
+def closed_loop(ticks_per_plan: int, **options: Any) -> None:
+    """The policy drives for 20 s at 10 Hz, or until it collides or leaves the road."""
+    from alpamayo_ros.evaluation.closed_loop import run_scene
+
+    _evaluate(run_scene, "closed loop", num_samples=1, ticks_per_plan=ticks_per_plan, **options)
+
+
+@evaluate.command("open-loop")
+@_options
+def open_loop(**options: Any) -> None:
+    """Along the expert's drives the policy plans every second, and is compared."""
+    from alpamayo_ros.evaluation.open_loop import SAMPLES, run_scene
+
+    _evaluate(run_scene, "open loop", num_samples=SAMPLES, ticks_per_plan=1, **options)
+
+
+def _evaluate(
+    run_scene: RunScene, loop: str, *, policy: str, seeds: str, kinds: str, variant: str, output: Path,
+    report: Path | None, workers: int, **settings: Any,
+) -> None:  # fmt: skip
+    from alpamayo_ros.evaluation.campaign import Contender, run_campaign
+    from alpamayo_ros.evaluation.errors import EvaluationError
+    from alpamayo_ros.evaluation.request import list_scenes
+    from alpamayo_ros.evaluation.summary import summarise
+
+    try:
+        scenes = list_scenes(seeds, [kind.strip() for kind in kinds.split(",") if kind.strip()], variant)
+        for file in (output, report):
+            _check_place(file)
+        kept = output.with_suffix(".scenes.jsonl")
+        outcomes = run_campaign(run_scene, scenes, Contender(policy, **settings), kept, workers)
+    except EvaluationError as error:
+        raise click.ClickException(str(error)) from None
+    document = summarise(policy, seeds, outcomes)
+    output.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n")
+    click.echo(f"{policy}, {loop}, seeds {seeds}: {len(outcomes)} scenes")
+    for line in _table(document["metrics"]):
+        click.echo(line)
+    click.echo(f"wrote {output}")
+    if report is not None:
+        from alpamayo_ros.evaluation.report.page import write_report
+
+        write_report(document, outcomes, loop, report)
+        click.echo(f"wrote {report}")
+
+
+def _check_place(file: Path | None) -> None:
+    """Before the work begins, not after."""
+    if file is not None and (file.is_dir() or not file.absolute().parent.is_dir()):
+        raise click.ClickException(f"{file}: no file can be written there; its folder has to exist")
+
+
+def _table(metrics: dict[str, Any]) -> list[str]:
+    def bound(value: float | None) -> str:
+        return "∞" if value is None else f"{value:.3f}"
+
+    return [
+        f"  {name:32} {figure['value']:8.3f}   [{bound(figure['low'])}, {bound(figure['high'])}]"
+        for name, figure in metrics.items()
+    ]

@@ -1,0 +1,87 @@
+"""All samples of one drive."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from dataclasses import dataclass, field
+
+from alpamayo_ros.datasets.drive import FUTURE, Drive
+from alpamayo_ros.datasets.labels import Rejection, label
+from alpamayo_ros.datasets.plan import DatasetPlan
+from alpamayo_ros.datasets.sample import Sample, encode
+from alpamayo_ros.datasets.shard import Members
+from alpamayo_ros.simulation.keyframe import find_keyframes
+from alpamayo_ros.simulation.scoring import score_drive
+from alpamayo_ros.types.rig import default_rig
+
+FIRST = 20
+"""First tick of a sample: a label may rest on the two seconds before it."""
+
+
+@dataclass
+class Harvest:
+    """Samples of one drive as parts, and what was left out: counts by check, with one example of each.
+
+    counts: kept samples by kind, decision and keyframe rule.
+    """
+
+    samples: list[tuple[str, Members]] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    dropped: Counter[str] = field(default_factory=Counter)
+    examples: dict[str, str] = field(default_factory=dict)
+
+    def drop(self, check: str, what: str, count: int = 1) -> None:
+        self.dropped[check] += count
+        self.examples.setdefault(check, what)
+
+
+def harvest(plan: DatasetPlan, kind: str, seed: int, variant: str) -> Harvest:
+    """Drive, choose the moments, label them, and keep what passes. Same arguments, same bytes."""
+    drive = Drive.by_expert(kind, seed, variant, default_rig(*plan.size, roles=plan.roles))
+    found, name = Harvest(), f"{kind}-{variant}-{seed}"
+    moments = _moments(drive, plan.every)
+    labeller = drive.labeller(plan.dense) if plan.dense else None
+    fault = _fault(drive)
+    if fault is not None:
+        found.drop("unsafe_drive", f"{name}: {fault}", len(moments))
+        return found
+    for tick, rule in moments.items():
+        made = label(drive.episode, tick, drive.rig, plan.others)
+        if isinstance(made, Rejection):
+            found.drop(made.check, f"{name}-{tick}: {made.reason}")
+            continue
+        place = drive.world(tick).scenario.route
+        s, _ = place.path.project(drive.world(tick).ego.x, drive.world(tick).ego.y)
+        phrasing = zlib.crc32(f"{name}-{tick}".encode()) % len(made.sentences)
+        sample = Sample(
+            kind, seed, variant, tick, rule, drive.observation(tick), place.navigation_at(s), drive.future(tick),
+            made, phrasing, {} if labeller is None else drive.dense(tick, labeller),
+        )  # fmt: skip
+        found.samples.append((sample.key, encode(sample, plan.picture, plan.quality)))
+        found.counts[f"kind/{kind}"] += 1
+        found.counts[f"variant/{variant}"] += 1
+        found.counts[f"longitudinal/{made.decision.longitudinal}"] += 1
+        found.counts[f"lateral/{made.decision.lateral}"] += 1
+        found.counts[f"keyframe/{rule or 'regular'}"] += 1
+    return found
+
+
+def _moments(drive: Drive, every: int) -> dict[int, str | None]:
+    """Ticks to sample with the rule of a keyframe, ascending; only where history and future are there."""
+    last = len(drive.ticks) - 1 - FUTURE
+    chosen: dict[int, str | None] = dict.fromkeys(range(FIRST, last + 1, every)) if every else {}
+    for frame in find_keyframes(drive.episode):
+        if FIRST <= frame.tick <= last:
+            chosen[frame.tick] = str(frame.rule)
+    return dict(sorted(chosen.items()))
+
+
+def _fault(drive: Drive) -> str | None:
+    """Why nothing should be learned from a drive."""
+    score = score_drive(drive.episode.worlds)
+    if score.collision is not None:
+        return f"{score.collision} collision with {score.collided_with}"
+    if score.off_road or score.wrong_lane:
+        return "off the road" if score.off_road else "in the wrong lane"
+    return None

@@ -1,0 +1,89 @@
+"""What a sample is to teach: the decision, its causes, and the sentence that says both, checked before it is kept."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from alpamayo_ros.reasoning.composer import MAX_COMPONENTS, phrasings
+from alpamayo_ros.reasoning.quality import failed_checks
+from alpamayo_ros.reasoning.vocabulary import VocabularyError
+from alpamayo_ros.simulation.episode import Episode
+from alpamayo_ros.simulation.explanation import explain
+from alpamayo_ros.types import CriticalComponent, Decision
+from alpamayo_ros.types.rig import Rig
+
+
+@dataclass(frozen=True)
+class CauseLabel:
+    """One cause as interventions found it; the fields are those of `simulation.explanation.Cause`.
+
+    identity: its name in the world; empty for a lane that is clear.
+    """
+
+    identity: str
+    component: CriticalComponent
+    longitudinal: bool
+    lateral: bool
+    proximate: bool
+    preempted: bool
+    observed: bool
+
+
+@dataclass(frozen=True)
+class Label:
+    """The ground truth of one moment.
+
+    components: the critical components, which every sentence names. sentences: all phrasings that pass the quality
+    checks, at least one. innocent: identities of things nearby that proved to cause nothing.
+    """
+
+    decision: Decision
+    components: tuple[CriticalComponent, ...]
+    sentences: tuple[str, ...]
+    causes: tuple[CauseLabel, ...]
+    innocent: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """A moment that is not to be learned from. check: `unobserved` (a cause that no picture of the two seconds shows),
+    `no_trace` (nothing to be said with the vocabulary), or the quality check that every phrasing fails."""
+
+    check: str
+    reason: str
+
+
+def label(episode: Episode, tick: int, rig: Rig, others: int = 1) -> Label | Rejection:
+    """Label a moment of the expert's drive as the cameras of `rig` show it.
+
+    others: how many things nearby are tested besides those that the expert reacts to.
+    """
+    explained = explain(episode, tick, rig, others)
+    if not explained.observed:
+        unseen = [cause.id for cause in explained.causes if cause.proximate and not cause.observed]
+        return Rejection("unobserved", f"{', '.join(unseen)} at tick {tick}")
+    components = explained.components[:MAX_COMPONENTS]
+    try:
+        candidates = phrasings(explained.decision, components)
+    except VocabularyError as error:
+        return Rejection("no_trace", str(error))
+    causes = [cause.component for cause in explained.causes]
+    observed = [cause.component for cause in explained.causes if cause.observed]
+    checked = {text: failed_checks(text, explained.decision, causes, observed) for text in candidates}
+    sentences = tuple(text for text, failed in checked.items() if not failed)
+    if not sentences:
+        text, failed = next(iter(checked.items()))
+        return Rejection(str(failed[0].check), f"{failed[0].reason}: {text}")
+    return Label(
+        explained.decision,
+        components,
+        sentences,
+        tuple(
+            CauseLabel(
+                cause.id, cause.component, cause.longitudinal, cause.lateral, cause.proximate, cause.preempted,
+                cause.observed,
+            )
+            for cause in explained.causes
+        ),
+        explained.innocent,
+    )  # fmt: skip

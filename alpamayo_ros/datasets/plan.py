@@ -1,0 +1,56 @@
+"""What a dataset is made of. The same plan gives the same bytes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from alpamayo_ros.datasets.staging import DatasetError
+from alpamayo_ros.types import CameraRole
+
+FORMAT = 1
+"""Version of the layout on disk."""
+
+
+@dataclass(frozen=True)
+class DatasetPlan:
+    """What is asked for. Raises DatasetError where pictures are not made of whole blocks.
+
+    seeds: first and last. every: ticks between samples at regular times, 0 for keyframes alone. size: width and height
+    of every picture. picture: jpg or png; quality: of jpg. dense: side in pixels of the blocks that get labels, 0 for
+    none. others: things nearby that are tested for being no cause. drives_per_shard: one shard at most is lost when a
+    run is killed.
+    """
+
+    seeds: tuple[int, int]
+    kinds: tuple[str, ...]
+    variants: tuple[str, ...]
+    roles: tuple[CameraRole, ...]
+    size: tuple[int, int] = (160, 96)
+    every: int = 10
+    picture: str = "jpg"
+    quality: int = 95
+    dense: int = 0
+    others: int = 1
+    drives_per_shard: int = 16
+
+    def __post_init__(self) -> None:
+        if self.dense and any(side % self.dense for side in self.size):
+            raise DatasetError(f"pictures of {self.size[0]}x{self.size[1]} are not made of {self.dense}-pixel blocks")
+
+    @property
+    def drives(self) -> list[tuple[str, int, str]]:
+        """Kind, seed and variant of every drive: each seed goes through all kinds, so that shards are mixed."""
+        seeds = range(self.seeds[0], self.seeds[1] + 1)
+        return [(kind, seed, variant) for seed in seeds for kind in self.kinds for variant in self.variants]
+
+    @property
+    def shards(self) -> list[list[tuple[str, int, str]]]:
+        """The drives of every shard."""
+        drives, size = self.drives, self.drives_per_shard
+        return [drives[start : start + size] for start in range(0, len(drives), size)]
+
+    def described(self) -> dict[str, Any]:
+        """As JSON has it."""
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+        return {"format": FORMAT, **plain, "roles": [role.label for role in self.roles]}

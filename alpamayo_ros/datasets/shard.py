@@ -1,0 +1,50 @@
+"""One shard: a plain tar file of samples, as `tar`, Python's `tarfile` and the `webdataset` package read it.
+
+The members of a sample follow each other and are named `<key>.<part>`, for example `red_light-….front_wide_120.jpg`.
+Neither keys nor the first word of a part have a dot in them.
+"""
+
+from __future__ import annotations
+
+import io
+import tarfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from alpamayo_ros.datasets.staging import DatasetError
+
+Members = dict[str, bytes]
+"""The parts of one sample by name."""
+
+
+def pack(samples: Iterable[tuple[str, Members]]) -> bytes:
+    """The bytes of a shard. The same samples give the same bytes: no time, no owner."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+        for key, members in samples:
+            for part, content in members.items():
+                info = tarfile.TarInfo(f"{key}.{part}")
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def unpack(path: Path) -> Iterator[tuple[str, Members]]:
+    """Samples of a shard as key and parts, in order. Raises DatasetError where the file is no tar or is cut off."""
+    key, members = "", Members()
+    try:
+        with tarfile.open(path, mode="r|") as tar:
+            for info in tar:
+                file = tar.extractfile(info)
+                if file is None:
+                    continue
+                name, _, part = info.name.partition(".")
+                if name != key and members:
+                    yield key, members
+                    members = {}
+                key = name
+                members[part] = file.read()
+    except (tarfile.TarError, EOFError, OSError) as error:
+        raise DatasetError(f"{path} is no readable shard ({error}); remove it and run the same command again") from None
+    if members:
+        yield key, members

@@ -1,0 +1,31 @@
+"""Files and folders that appear under their name only once they are complete."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class DatasetError(ValueError):
+    """A dataset that cannot be written or read as asked: the message names the place and the remedy."""
+
+
+@contextmanager
+def staged(target: Path) -> Iterator[Path]:
+    """A place to write to, beside `target`: it is moved there when the block ends, and removed when it fails.
+
+    What a killed run left there is removed first. Raises DatasetError where `target` exists.
+    """
+    if target.exists():
+        raise DatasetError(f"{target} exists already; remove it or choose another place")
+    # A folder of its own, because a bag and a video take names and formats from the path they are given.
+    stage = target.with_name(f".partial-{target.name}")
+    shutil.rmtree(stage, ignore_errors=True)
+    stage.mkdir(parents=True)
+    try:
+        yield stage / target.name
+        (stage / target.name).rename(target)
+    finally:
+        shutil.rmtree(stage)

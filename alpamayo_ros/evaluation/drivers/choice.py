@@ -1,0 +1,42 @@
+"""Drivers by name."""
+
+from __future__ import annotations
+
+from alpamayo_ros.evaluation.drivers.blind_idm import BlindIdm
+from alpamayo_ros.evaluation.drivers.constant_velocity import ConstantVelocity
+from alpamayo_ros.evaluation.drivers.driver import Driver
+from alpamayo_ros.evaluation.drivers.expert import ExpertDriver
+from alpamayo_ros.evaluation.errors import EvaluationError
+
+BASELINES: dict[str, type[ExpertDriver] | type[ConstantVelocity] | type[BlindIdm]] = {
+    "expert": ExpertDriver,
+    "constant-velocity": ConstantVelocity,
+    "idm-blind": BlindIdm,
+}
+"""The drivers that come with the evaluation."""
+
+
+def make_driver(
+    policy: str,
+    *,
+    num_samples: int,
+    ticks_per_plan: int = 1,
+    language_model: str | None = None,
+    device: str | None = None,
+) -> Driver:
+    """A baseline, or any model that `DrivingPolicy.from_pretrained` takes. Raises EvaluationError.
+
+    num_samples, ticks_per_plan, language_model, device: of a model; baselines have no use for them.
+    """
+    if policy in BASELINES:
+        return BASELINES[policy]()
+    # Only now: the baselines must not wait for torch.
+    from alpamayo_ros.evaluation.drivers.model import ModelDriver
+    from alpamayo_ros.policy import DrivingPolicy
+    from alpamayo_ros.vla.errors import CheckpointError
+
+    try:
+        loaded = DrivingPolicy.from_pretrained(policy, language_model=language_model, device=device)
+    except CheckpointError as error:
+        raise EvaluationError(f"{error}; the baselines are {', '.join(BASELINES)}") from None
+    return ModelDriver(loaded, num_samples, ticks_per_plan)

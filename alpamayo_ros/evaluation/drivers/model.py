@@ -1,0 +1,87 @@
+"""A model as driver: the pictures of the simulator's cameras go in, its plan comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from alpamayo_ros.datasets.drive import EPOCH_NS, TICK_NS
+from alpamayo_ros.evaluation.drivers.driver import Proposal
+from alpamayo_ros.evaluation.motion import seen_from
+from alpamayo_ros.policy import DrivingPolicy
+from alpamayo_ros.simulation.cameras import Renderer
+from alpamayo_ros.simulation.expert import Expert
+from alpamayo_ros.simulation.world import World
+from alpamayo_ros.types import CameraFrames, CameraRole, EgoHistory, Observation
+from alpamayo_ros.types.rig import default_rig
+from alpamayo_ros.vla.config import ModelConfig
+
+_SIDE = 32  # pixels that pictures are a multiple of: two patches of 16, merged
+_SHAPE = 5.0 / 3.0  # width over height, the simulator's default
+
+
+class ModelDriver:
+    """Looks through the cameras the model was trained with, at the size it reads, so that nothing is resized.
+
+    num_samples: trajectories sampled at every plan. The seed of a plan is made of those of the scenario and the tick.
+    """
+
+    explains = True
+
+    def __init__(self, policy: DrivingPolicy, num_samples: int, ticks_per_plan: int) -> None:
+        self.name, self.revision = policy.name, policy.revision
+        self.ticks_per_plan = ticks_per_plan
+        self._policy, self._num_samples = policy, num_samples
+        config = policy.model.config
+        self._roles = tuple(CameraRole(role) for role in config.camera_roles)
+        width, height = picture_size(config)
+        # Thin things show in small pictures only when these are drawn larger and averaged.
+        self._renderer = Renderer(default_rig(width, height, self._roles), 2 if width <= 640 else 1)
+        self._pictures: list[tuple[World, dict[CameraRole, np.ndarray]]] = []
+
+    def take_over(self, mind: Expert) -> None:
+        self._pictures.clear()
+
+    def propose(self, driven: Sequence[World], steps: int) -> Proposal:
+        now = driven[-1]
+        # Any two seeds give streams that have nothing in common: neighbouring ones may be used.
+        seed = now.scenario.seed * 1000 + now.tick
+        plan = self._policy.plan(self.observe(driven), num_samples=self._num_samples, seed=seed)
+        return Proposal(plan.samples, plan.selected)
+
+    def observe(self, driven: Sequence[World]) -> Observation:
+        """What the model sees at the last of the states driven so far."""
+        config, now = self._policy.model.config, driven[-1]
+        newest = driven[-config.frames_per_camera :]
+        self._look(newest)
+        stamps = np.array([EPOCH_NS + world.tick * TICK_NS for world in newest], dtype=np.int64)
+        cameras = tuple(
+            CameraFrames(role, np.stack([shown[role] for _, shown in self._pictures]), stamps) for role in self._roles
+        )
+        past = [world.ego for world in driven[-config.history_steps :]]
+        history = EgoHistory(*(part.astype(np.float32) for part in seen_from(now.ego, past)))
+        navigation = None
+        if config.takes_navigation:
+            route = now.scenario.route
+            navigation = route.navigation_at(route.path.project(now.ego.x, now.ego.y)[0])
+        return Observation(int(stamps[-1]), cameras, history, navigation)
+
+    def _look(self, worlds: Sequence[World]) -> None:
+        """Have the pictures of these states and of no others; states that were seen before keep theirs."""
+        known = {id(world): shown for world, shown in self._pictures}
+        self._pictures = [
+            (world, known[id(world)] if id(world) in known else self._renderer.render_all(world)) for world in worlds
+        ]
+
+
+def picture_size(config: ModelConfig) -> tuple[int, int]:
+    """Width and height in pixels of the largest pictures within the model's budget."""
+    height = _SIDE
+    while _width(height + _SIDE) * (height + _SIDE) <= config.max_pixels:
+        height += _SIDE
+    return _width(height), height
+
+
+def _width(height: int) -> int:
+    return round(height * _SHAPE / _SIDE) * _SIDE

@@ -1,0 +1,57 @@
+"""What a driver's words are worth at a keyframe of the expert's drive, against what interventions found there."""
+
+from __future__ import annotations
+
+from alpamayo_ros.evaluation.drivers import Driver
+from alpamayo_ros.evaluation.faithfulness import faithfulness_trials
+from alpamayo_ros.evaluation.naming import count_matches, means
+from alpamayo_ros.reasoning.parser import parse
+from alpamayo_ros.simulation.episode import Episode
+from alpamayo_ros.simulation.explanation import Explanation, explain
+from alpamayo_ros.types import CriticalComponent, Decision
+from alpamayo_ros.types.rig import Rig
+
+Tallies = dict[str, tuple[float, float]]
+
+
+def word_tallies(driver: Driver, drive: Episode, tick: int, steps: int, rig: Rig) -> Tallies:
+    """Decisions, components and faithfulness at one keyframe. Empty where the truth was not to be seen.
+
+    rig: the cameras that decide what could be seen.
+    """
+    truth = explain(drive, tick, rig)
+    if not truth.observed:
+        return {}
+    driven = drive.worlds[: tick + 1]
+    driver.take_over(drive.minds[tick])
+    chosen = driver.propose(driven, steps).chosen
+    read = parse(chosen.reasoning)
+    tallies = {**decision_tallies(read.decision, truth), **component_tallies(read.components, truth)}
+    trials = faithfulness_trials(driver, drive.minds[tick], driven, chosen.trajectory, read.components, truth, rig)
+    tallies["causal_faithfulness"] = (float(sum(trials)), float(len(trials)))
+    return tallies
+
+
+def decision_tallies(said: Decision | None, truth: Explanation) -> Tallies:
+    """Whether the decision on each axis is the true one; words that cannot be read never are."""
+    right = truth.decision
+    return {
+        "decision_accuracy_longitudinal": (float(said is not None and said.longitudinal == right.longitudinal), 1.0),
+        "decision_accuracy_lateral": (float(said is not None and said.lateral == right.lateral), 1.0),
+    }
+
+
+def component_tallies(named: tuple[CriticalComponent, ...], truth: Explanation) -> Tallies:
+    """Precision, recall and F1 of the named components against those that a trace should name.
+
+    A named thing that is a cause but not among these (a distal one, a second one) counts neither for nor against.
+    """
+    causes = [cause.component for cause in truth.causes]
+    found = float(count_matches(named, truth.components))
+    beside = [one for one in named if any(means(one, cause) for cause in causes)]
+    claimed = found + len(named) - len(beside)
+    return {
+        "component_precision": (found, claimed),
+        "component_recall": (found, float(len(truth.components))),
+        "component_f1": (2.0 * found, claimed + len(truth.components)),
+    }

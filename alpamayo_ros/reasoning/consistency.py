@@ -1,0 +1,355 @@
+"""Whether the words and the motion of a plan agree: one table of rules, decision by decision, on both axes.
+
+The idea is Alpamayo-R1's consistency reward (arXiv 2511.00088, section 5.3.2): meta-actions of the trajectory are
+matched with the intent read from the trace; 1 if and only if both axes agree, and 0 for what cannot be read. No rule
+table is public. The one below is ours. Its principles:
+
+- A decision is the *first* change of behavior; what comes later in the 6.4 s is left free, unless it denies the words
+  (to speed away before the stop, to halt while tracking the target speed).
+- Nothing is asked that the decision does not mean: a follower may hold its speed, a lane may curve, a nudge is small, a
+  lane change leaves the heading as it was, who waits need not move.
+- No decision on an axis means no change there. A change is still explained if a cause that the text names accounts for
+  it: "Turn left since the left-turn arrow is green" says why the car pulls away.
+- Without lane data, on a curved path, lane-level words can be neither confirmed nor refuted; they pass, and the reason
+  says so.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from alpamayo_ros.reasoning.causes import AnyDecision, may_cause
+from alpamayo_ros.reasoning.meta_actions import CUT_SPEEDS, LANE_CHANGE_OFFSET, TURN_HEADING, MetaActions
+from alpamayo_ros.reasoning.parser import ParsedTrace
+from alpamayo_ros.reasoning.vocabulary import SIDES
+from alpamayo_ros.types import (
+    Decision,
+    LaneAction,
+    LateralAction,
+    LateralDecision,
+    LongitudinalAction,
+    LongitudinalDecision,
+)
+
+_LONG = LongitudinalDecision
+_LAT = LateralDecision
+
+# Figures of the table; all ours.
+LAUNCH_SPEED = 2.0  # m/s; below it a car creeps, and a strong acceleration is an ordinary pull-away
+UNCHANGED_SPEED = 2.0  # m/s; what a car that "changes nothing" may gain or lose over the horizon
+STANDING = CUT_SPEEDS[0]  # m/s; the autolabeler's boundary of standing
+STILL_DISTANCE = 1.0  # m; a plan shorter than this does not move
+# A car 1.9 m wide in a lane of 3.5 m touches the line at an offset of 0.8 m. The margin covers lanes and cars that
+# differ, and that the offset is counted from where the car was, which need not have been the center.
+LINE_OFFSET, OFFSET_MARGIN = 0.8, 0.3  # m
+WITHIN_LANE = LINE_OFFSET + OFFSET_MARGIN
+OUT_OF_LANE = LINE_OFFSET - OFFSET_MARGIN
+WHOLE_LANE = 3.0  # m; a nudge stays below, else it is a lane change
+ABORTED_OFFSET = 2.0  # m; more is no return to the lane
+
+
+_GENTLE_UP, _STRONG_UP = LongitudinalAction.GENTLE_ACCELERATE, LongitudinalAction.STRONG_ACCELERATE
+_GENTLE_DOWN, _STRONG_DOWN = LongitudinalAction.GENTLE_DECELERATE, LongitudinalAction.STRONG_DECELERATE
+_HALT, _HOLD = LongitudinalAction.STOP, LongitudinalAction.MAINTAIN_SPEED
+_NONE: frozenset[LongitudinalAction] = frozenset()
+_UP = frozenset({_GENTLE_UP, _STRONG_UP})
+_DOWN = frozenset({_GENTLE_DOWN, _STRONG_DOWN, _HALT})
+_GENTLE = frozenset({_GENTLE_UP, _GENTLE_DOWN})
+
+
+@dataclass(frozen=True)
+class _SpeedRule:
+    """What one longitudinal decision asks of the longitudinal meta-actions.
+
+    first: labels that the first change of speed may have.
+    hold: whether there may be no change at all while the car drives.
+    wait: whether the car may stand from the beginning.
+    halt: whether the car may come to a stand.
+    launch: whether it may accelerate strongly from (near) standstill.
+    after_hold: further labels of the first change, once the speed was held for a while.
+    never: labels that may not occur at all.
+    arrives: whether the plan must end standing or still slowing, with no acceleration before it stands.
+    at_most: how far the speed may leave the initial one, m/s.
+    """
+
+    first: frozenset[LongitudinalAction]
+    hold: bool
+    wait: bool
+    halt: bool
+    launch: bool = False
+    after_hold: frozenset[LongitudinalAction] = _NONE
+    never: frozenset[LongitudinalAction] = _NONE
+    arrives: bool = False
+    at_most: float = math.inf
+
+
+@dataclass(frozen=True)
+class _PathRule:
+    """What one lateral decision asks of the lane-level and lateral meta-actions.
+
+    side: the decision's own side, where it has one.
+    shifts: whether the first sideways movement must be to that side.
+    offset: (least, most) metres to that side that the car must move.
+    arrives: whether the car must reach the next lane, or still be on the way to it at the end.
+    turns: whether the heading must change to that side; else the path may neither turn off nor steer sharply.
+    moves: whether the car must move at all.
+    stays: whether the car must keep within its lane.
+    final: how far from its initial offset the car may end, metres.
+    """
+
+    side: str = ""
+    shifts: bool = False
+    offset: tuple[float, float] = (0.0, math.inf)
+    arrives: bool = False
+    turns: bool = False
+    moves: bool = False
+    stays: bool = False
+    final: float = math.inf
+
+    @property
+    def is_maneuver(self) -> bool:
+        """Whether it asks for something to happen, which may therefore be still to come."""
+        return self.shifts or self.turns or self.moves
+
+
+# The table: decision × meta-actions. Reversing agrees with no decision of the closed set.
+SPEED_RULES: dict[LongitudinalDecision | None, _SpeedRule] = {
+    #                                 first change       hold        wait         halt
+    None:                   _SpeedRule(_GENTLE,          hold=True,  wait=True,  halt=False, at_most=UNCHANGED_SPEED),
+    _LONG.SET_SPEED_TRACKING:
+                            _SpeedRule(_GENTLE,          hold=True,  wait=False, halt=False, launch=True,
+                                       never=frozenset({_STRONG_DOWN})),
+    _LONG.LEAD_OBSTACLE_FOLLOWING:
+                            _SpeedRule(_DOWN | _GENTLE,  hold=True,  wait=True,  halt=True,  launch=True),
+    # The speed of the road, once held, may be left again: the curve ends within the horizon.
+    _LONG.SPEED_ADAPTATION: _SpeedRule(_DOWN,            hold=True,  wait=False, halt=True,
+                                       after_hold=frozenset({_GENTLE_UP})),
+    _LONG.GAP_SEARCHING:    _SpeedRule(_UP | _DOWN,      hold=True,  wait=False, halt=True,  launch=True),
+    _LONG.ACCELERATION_FOR_PASSING:
+                            _SpeedRule(_UP,              hold=False, wait=False, halt=False, launch=True),
+    _LONG.YIELD:            _SpeedRule(_DOWN,            hold=False, wait=True,  halt=True),
+    _LONG.STOP_FOR_STATIC_CONSTRAINTS:
+                            _SpeedRule(_DOWN,            hold=False, wait=True,  halt=True,  arrives=True),
+}  # fmt: skip
+
+PATH_RULES: dict[LateralDecision | None, _PathRule] = {
+    None:                _PathRule(stays=True),
+    _LAT.LANE_KEEPING:   _PathRule(stays=True),
+    _LAT.MERGE_SPLIT:    _PathRule(moves=True),
+    _LAT.PULL_OVER:      _PathRule("right", shifts=True),  # right-hand traffic: the curb is on the right
+    _LAT.MANEUVER_ABORT: _PathRule(final=ABORTED_OFFSET),
+    **{_LAT(f"out_of_lane_nudge_{s}"): _PathRule(s, shifts=True, offset=(OUT_OF_LANE, WHOLE_LANE)) for s in SIDES},
+    **{_LAT(f"in_lane_nudge_{s}"): _PathRule(s, shifts=True, offset=(0.0, WITHIN_LANE)) for s in SIDES},
+    **{_LAT(f"lane_change_{s}"): _PathRule(s, shifts=True, offset=(LANE_CHANGE_OFFSET, math.inf), arrives=True)
+       for s in SIDES},
+    **{_LAT(f"turn_{s}"): _PathRule(s, turns=True) for s in SIDES},
+}  # fmt: skip
+
+# Longitudinal decisions that may hold a maneuver back: it is still to come when the plan ends standing or creeping, or,
+# while a gap is searched, at any speed.
+_HOLDS_BACK = (_LONG.YIELD, _LONG.STOP_FOR_STATIC_CONSTRAINTS, _LONG.LEAD_OBSTACLE_FOLLOWING)
+
+_EXPLAINED: dict[AnyDecision | None, str] = {
+    _LONG.SET_SPEED_TRACKING: "tracking the target speed",
+    _LONG.LEAD_OBSTACLE_FOLLOWING: "following the lead",
+    _LONG.SPEED_ADAPTATION: "slowing for the road",
+    _LONG.GAP_SEARCHING: "searching a gap",
+    _LONG.ACCELERATION_FOR_PASSING: "accelerating to pass",
+    _LONG.YIELD: "a yield",
+    _LONG.STOP_FOR_STATIC_CONSTRAINTS: "a stop",
+    _LAT.LANE_KEEPING: "keeping the lane",
+    _LAT.MERGE_SPLIT: "a merge or split",
+    _LAT.PULL_OVER: "pulling over",
+    _LAT.MANEUVER_ABORT: "aborting the maneuver",
+    **{_LAT(f"out_of_lane_nudge_{s}"): f"a nudge {s} out of the lane" for s in SIDES},
+    **{_LAT(f"in_lane_nudge_{s}"): f"a nudge {s} within the lane" for s in SIDES},
+    **{_LAT(f"lane_change_{s}"): f"a lane change to the {s}" for s in SIDES},
+    **{_LAT(f"turn_{s}"): f"a {s} turn" for s in SIDES},
+}
+
+
+@dataclass(frozen=True)
+class AxisVerdict:
+    """Agreement on one axis, and why, for example "explained a yield but the plan accelerates by 3.1 m/s"."""
+
+    agrees: bool
+    reason: str
+
+
+@dataclass(frozen=True)
+class ConsistencyVerdict:
+    """Agreement of words and motion on both axes."""
+
+    longitudinal: AxisVerdict
+    lateral: AxisVerdict
+
+    @property
+    def consistent(self) -> bool:
+        """True if and only if both axes agree; int() of it is the reward."""
+        return self.longitudinal.agrees and self.lateral.agrees
+
+
+def check_consistency(parsed: ParsedTrace, actions: MetaActions) -> ConsistencyVerdict:
+    """Compare what `parsed` says with what the trajectory of `actions` does. Text without a decision never agrees."""
+    if parsed.decision is None:
+        unread = AxisVerdict(False, f"the text could not be read: {'; '.join(parsed.problems)}")
+        return ConsistencyVerdict(unread, unread)
+    return ConsistencyVerdict(
+        _judge_speed(parsed, parsed.decision, actions), _judge_path(parsed, parsed.decision, actions)
+    )
+
+
+def _judge_speed(parsed: ParsedTrace, decision: Decision, actions: MetaActions) -> AxisVerdict:
+    said, done = decision.longitudinal, _speed_words(actions)
+    if said is not None:
+        agrees = _speed_agrees(said, actions)
+        return AxisVerdict(agrees, f"explained {_EXPLAINED[said]} {'and' if agrees else 'but'} the plan {done}")
+    if _speed_agrees(None, actions):
+        return AxisVerdict(True, f"explained no change of speed and the plan {done}")
+    causes = [d for d in LongitudinalDecision if any(may_cause(c, d) for c in parsed.components)]
+    if _halts(actions) and _LONG.SPEED_ADAPTATION in causes:
+        causes.remove(_LONG.SPEED_ADAPTATION)  # what one slows for is no reason to stand, unless slowing was said
+    if any(_speed_agrees(d, actions) for d in causes):
+        return AxisVerdict(True, f"names the cause for which the plan {done}")
+    return AxisVerdict(False, f"explained no change of speed but the plan {done}")
+
+
+def _speed_agrees(said: LongitudinalDecision | None, actions: MetaActions) -> bool:
+    rule, labels = SPEED_RULES[said], [a.action for a in actions.longitudinal]
+    if LongitudinalAction.REVERSE in labels or any(label in rule.never for label in labels):
+        return False
+    if labels == [_HALT]:
+        return rule.wait
+    if _halts(actions) and not rule.halt:
+        return False
+    if max(abs(v - actions.initial_speed) for v in _speeds(actions)) > rule.at_most:
+        return False
+    if labels[0] is _HALT and rule.wait:
+        return True  # who waits first has done what was said, and may go on
+    if rule.arrives and not _arrives(actions):
+        return False
+    first = next((i for i, label in enumerate(labels) if label is not _HOLD and not (label is _HALT and i == 0)), None)
+    if first is None:
+        return rule.hold or (_halts(actions) and rule.halt)
+    if labels[first] in rule.first or (labels[first] in rule.after_hold and labels[0] is _HOLD):
+        return True
+    return rule.launch and labels[first] is _STRONG_UP and _speeds(actions)[first] <= LAUNCH_SPEED
+
+
+def _speeds(actions: MetaActions) -> list[float]:
+    """Speed at the start of each longitudinal segment, and at the end of the last."""
+    speeds = [actions.initial_speed]
+    for action in actions.longitudinal:
+        speeds.append(speeds[-1] + action.change)
+    return speeds
+
+
+def _halts(actions: MetaActions) -> bool:
+    """Whether the plan comes to a stand from motion."""
+    stops = any(a.action is _HALT for a in actions.longitudinal[1:])
+    return stops or (actions.final_speed <= STANDING and actions.longitudinal[0].action is not _HALT)
+
+
+def _arrives(actions: MetaActions) -> bool:
+    """Whether the plan stands, or still slows at the end, with no acceleration before it stands."""
+    labels = [a.action for a in actions.longitudinal]
+    until = labels.index(_HALT) if _HALT in labels else len(labels)
+    slowing = labels[-1] in _DOWN or actions.final_speed <= STANDING
+    return not any(label in _UP for label in labels[:until]) and (_HALT in labels or slowing)
+
+
+def _speed_words(actions: MetaActions) -> str:
+    labels = [a.action for a in actions.longitudinal]
+    if LongitudinalAction.REVERSE in labels:
+        return "reverses"
+    changes = [a for a in actions.longitudinal if a.action not in (_HOLD, _HALT)]
+    parts = ["waits"] if labels[0] is _HALT and changes else []
+    parts += [f"{'accelerates' if a.action in _UP else 'slows'} by {abs(a.change):.1f} m/s" for a in changes]
+    parts += ["comes to a stop"] if _halts(actions) else []
+    return ", ".join(parts) or ("stays stopped" if labels[0] is _HALT else "holds its speed")
+
+
+def _judge_path(parsed: ParsedTrace, decision: Decision, actions: MetaActions) -> AxisVerdict:
+    said, done = decision.lateral, _path_words(actions)
+    explained = _EXPLAINED[said] if said is not None else "no change of path"
+    if _path_agrees(said, actions):
+        return AxisVerdict(True, f"explained {explained} and the plan {done}")
+    if _held_back(decision, actions):
+        return AxisVerdict(True, f"explained {explained}, still to come: the plan {done}")
+    if PATH_RULES[said].shifts and not actions.lane and actions.distance >= STILL_DISTANCE:
+        return AxisVerdict(True, f"explained {explained}, which a curved path without lane data does not refute")
+    if said is None:
+        named = [d for d in LateralDecision if any(may_cause(c, d) for c in parsed.components)]
+        if any(_path_agrees(d, actions) for d in named if d is not _LAT.LANE_KEEPING):
+            return AxisVerdict(True, f"names the cause for which the plan {done}")
+    return AxisVerdict(False, f"explained {explained} but the plan {done}")
+
+
+def _held_back(decision: Decision, actions: MetaActions) -> bool:
+    """Whether the lateral maneuver waits for the longitudinal decision, and nothing yet speaks against it."""
+    rule = PATH_RULES[decision.lateral]
+    away = {"left": actions.offset_right, "right": actions.offset_left}.get(rule.side, 0.0)
+    if not rule.is_maneuver or away > WITHIN_LANE or _turn_toward(rule.side, actions) <= -TURN_HEADING:
+        return False
+    creeps = actions.final_speed <= LAUNCH_SPEED
+    return (creeps and decision.longitudinal in _HOLDS_BACK) or decision.longitudinal is _LONG.GAP_SEARCHING
+
+
+def _path_agrees(said: LateralDecision | None, actions: MetaActions) -> bool:
+    rule = PATH_RULES[said]
+    if any(a.action in (LateralAction.REVERSE_LEFT, LateralAction.REVERSE_RIGHT) for a in actions.lateral):
+        return False
+    if actions.distance < STILL_DISTANCE:
+        return not rule.is_maneuver
+    if rule.turns:
+        return _turn_toward(rule.side, actions) >= TURN_HEADING
+    if _turned_off(actions) or _steers_sharply(actions) or abs(actions.final_offset) > rule.final:
+        return False
+    if rule.stays:
+        return not _changes_lane(actions) and max(actions.offset_left, actions.offset_right) <= WITHIN_LANE
+    return not rule.shifts or (bool(actions.lane) and _shifts(rule, actions))
+
+
+def _shifts(rule: _PathRule, actions: MetaActions) -> bool:
+    change = LaneAction(f"lane_change_{rule.side}")
+    to_side = (change, LaneAction(f"slight_shift_{rule.side}"))
+    labels = [a.action for a in actions.lane]
+    first = next((label for label in labels if label is not LaneAction.LANE_KEEP), None)
+    moved = actions.offset_left if rule.side == "left" else actions.offset_right
+    arrives = change in labels or labels[-1] in to_side
+    return first in to_side and rule.offset[0] <= moved <= rule.offset[1] and (arrives or not rule.arrives)
+
+
+def _turn_toward(side: str, actions: MetaActions) -> float:
+    """Heading change in rad, positive to `side`; zero for a decision without a side."""
+    return actions.heading_change * {"left": 1.0, "right": -1.0}.get(side, 0.0)
+
+
+def _turned_off(actions: MetaActions) -> bool:
+    return any(a.action in (LaneAction.TURN_LEFT, LaneAction.TURN_RIGHT) for a in actions.lane)
+
+
+def _steers_sharply(actions: MetaActions) -> bool:
+    """Sharp steering off a known lane shows at the lane level; with lane data a lane itself may bend sharply."""
+    sharp = (LateralAction.SHARP_STEER_LEFT, LateralAction.SHARP_STEER_RIGHT)
+    return not actions.lane_known_from_map and any(a.action in sharp for a in actions.lateral)
+
+
+def _changes_lane(actions: MetaActions) -> bool:
+    return any(a.action in (LaneAction.LANE_CHANGE_LEFT, LaneAction.LANE_CHANGE_RIGHT) for a in actions.lane)
+
+
+def _path_words(actions: MetaActions) -> str:
+    if actions.distance < STILL_DISTANCE:
+        return "does not move"
+    degrees = math.degrees(abs(actions.heading_change))
+    side = "left" if actions.heading_change > 0 else "right"
+    if _turned_off(actions) or _steers_sharply(actions):
+        return f"turns {side} by {degrees:.0f}°"
+    if any(a.action is not LaneAction.LANE_KEEP for a in actions.lane):
+        to = "left" if actions.offset_left >= actions.offset_right else "right"
+        return f"moves {max(actions.offset_left, actions.offset_right):.1f} m to the {to}"
+    if abs(actions.heading_change) >= TURN_HEADING:
+        return f"follows a path that curves {side} by {degrees:.0f}°"
+    return "keeps its lane"

@@ -1,0 +1,380 @@
+"""Meta-actions: what a trajectory does, segment by segment, in words that reasoning can be compared with.
+
+Three levels, after NVIDIA's public CoC autolabeler ("autolabeler" below; the rules are in its processors, 10 Hz, yaw
+left positive): longitudinal (speed), lateral (steering), and lane level. A level is cut where a smoothed quantity
+crosses a threshold, every piece is classified, and pieces too short to mean anything are absorbed.
+
+The lane level needs to know the lane. With a `LaneTrack` it is exact. Without one the path itself is the only witness:
+on a straight road its own lateral shift is taken for the offset, and on a curved road nothing is claimed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from alpamayo_ros.types import LaneAction, LateralAction, LongitudinalAction, MetaAction, Trajectory
+
+TICK = 0.1  # s; the autolabeler's DELTA_TIMESTAMP, and the step of the action space
+
+# Segmentation, all levels (autolabeler).
+SMOOTHING_TICKS = 5
+HYSTERESIS = 0.15  # of the threshold, on acceleration only
+NO_RECUT_TICKS = 3  # after a cut, and before the end
+
+# Longitudinal (autolabeler, processor/longitudinal).
+CUT_ACCELERATIONS = (0.1, -0.1, 1.25, -1.25)  # m/s²
+CUT_SPEEDS = (0.3, -0.3)  # m/s
+REVERSE_SPEED = -0.12  # m/s, mean of the segment
+STOP_SPEED = 0.12  # m/s, mean of the segment
+GENTLE_ACCELERATION = 0.15  # m/s², mean of the segment
+STRONG_ACCELERATION = 1.4  # m/s², mean of the segment
+SPEED_CHANGE = 0.8  # m/s over the segment
+LONGITUDINAL_MIN_TICKS = 8
+MAINTAIN_MIN_TICKS = 12
+
+# Lateral (autolabeler, processor/lateral). Rates are heading per distance: curvatures.
+CUT_RATES = (0.001, -0.001, 0.05, -0.05)  # rad/m
+CUT_REVERSE_SPEED = -0.1  # m/s
+LATERAL_REVERSE_SPEED = -0.1  # m/s, mean of the segment
+REVERSE_RATE, REVERSE_HEADING = 0.002, 0.2  # rad/m, rad
+SHARP_RATE, SHARP_HEADING = 0.05, 0.2  # rad/m, rad
+STEER_RATE, STEER_HEADING = 0.0015, 0.015  # rad/m, rad
+LATERAL_MIN_TICKS = 10
+STANDSTILL_STEP = 1e-6  # m per tick; below it a heading change has no rate
+
+# Lane level (autolabeler, processor/lane).
+LANE_CHANGE_OFFSET = 1.0  # m
+LANE_CHANGE_RATE, LANE_CHANGE_NET = 0.02, 0.5  # m/m, m
+TURN_RATE, TURN_HEADING = 0.04, 0.2  # rad/m, rad
+SHIFT_NET = 0.2  # m; the least net displacement that the autolabeler calls a shift
+LANE_MIN_TICKS = 6
+LANE_CHANGE_MIN_TICKS = 5
+# Ours. The autolabeler cuts the lane level at ±0.01 rad/m of heading and at its map's lane decisions; with offsets
+# given instead of a map, the level is cut where the car begins or ends to move sideways, or to turn.
+CUT_LATERAL_RATES = (0.005, -0.005)  # m/m
+# Ours. Without lane data: below this net heading change the road is taken to be straight.
+STRAIGHT_HEADING = 0.15  # rad
+
+
+@dataclass(frozen=True, eq=False)
+class LaneTrack:
+    """Where the car is with respect to the lane it starts in, one entry a tick, the first at t0.
+
+    offsets: (T,) metres from the center line of that lane, positive to the left; on beyond the lane's own width.
+    lane_ids: (T,) the lane that contains the car, any integers; successors of a lane along the route may differ.
+    """
+
+    offsets: np.ndarray
+    lane_ids: np.ndarray
+
+
+@dataclass(frozen=True)
+class MetaActions:
+    """All levels of one trajectory, and the few figures that a verdict is worded with.
+
+    longitudinal, lateral: gapless segments over the whole trajectory.
+    lane: likewise, or empty when it cannot be known (no lane data and a curved path).
+    lane_known_from_map: whether `lane` rests on lane data; else on the path's own shape.
+    initial_speed, final_speed: m/s.
+    distance: metres travelled.
+    heading_change: rad from first to last, positive to the left.
+    offset_left, offset_right: the farthest the car moves to either side of its initial offset, metres, both ≥ 0; zero
+        when the lane level is unknown.
+    final_offset: metres to the left of the initial offset at the end; zero when the lane level is unknown.
+    """
+
+    longitudinal: tuple[MetaAction, ...]
+    lateral: tuple[MetaAction, ...]
+    lane: tuple[MetaAction, ...]
+    lane_known_from_map: bool
+    initial_speed: float
+    final_speed: float
+    distance: float
+    heading_change: float
+    offset_left: float
+    offset_right: float
+    final_offset: float
+
+
+def meta_actions(trajectory: Trajectory, lane: LaneTrack | None = None) -> MetaActions:
+    """Meta-actions of a planned trajectory; t0 itself is the first tick, so `lane` has one entry more than waypoints.
+
+    The speed at t0 follows from the first waypoint's speed and acceleration. Raises ValueError as `segment_motion`.
+    """
+    start = float(trajectory.speeds[0] - trajectory.accelerations[0] * TICK)
+    return segment_motion(
+        np.concatenate([[start], trajectory.speeds]),
+        np.concatenate([[0.0], trajectory.yaws]),
+        np.concatenate([np.zeros((1, 2)), trajectory.positions[:, :2]]),
+        lane,
+    )
+
+
+def segment_motion(
+    speeds: np.ndarray, headings: np.ndarray, positions: np.ndarray, lane: LaneTrack | None = None
+) -> MetaActions:
+    """Meta-actions of a motion sampled every 0.1 s.
+
+    speeds: (T,) m/s along the heading, negative in reverse. headings: (T,) rad. positions: (T, 2) metres, any fixed
+    frame. lane: (T,) entries. Raises ValueError when the lengths differ, T < 3, or a value is not finite.
+    """
+    ticks = len(speeds)
+    if ticks < 3:
+        raise ValueError(f"a motion of {ticks} ticks has no segments; at least 3 are needed")
+    if headings.shape != (ticks,) or positions.shape != (ticks, 2):
+        raise ValueError(f"headings {headings.shape} and positions {positions.shape} do not match {ticks} speeds")
+    if lane is not None and (lane.offsets.shape != (ticks,) or lane.lane_ids.shape != (ticks,)):
+        raise ValueError(f"lane data of {lane.offsets.shape} and {lane.lane_ids.shape} do not match {ticks} ticks")
+    if not (np.isfinite(speeds).all() and np.isfinite(headings).all() and np.isfinite(positions).all()):
+        raise ValueError("the motion holds values that are not finite")
+
+    steps = np.linalg.norm(np.diff(positions, axis=0), axis=1)  # (T-1,)
+    turns = _wrapped(np.diff(headings))  # (T-1,)
+    turns_smooth = _mean_reflected(turns)
+    rates = np.where(steps > STANDSTILL_STEP, turns_smooth / np.maximum(steps, STANDSTILL_STEP), 0.0)
+    heading_change = float(turns.sum())
+    offsets = lane.offsets - lane.offsets[0] if lane is not None else _own_offsets(positions, headings, heading_change)
+    ids = lane.lane_ids if lane is not None else None
+    return MetaActions(
+        longitudinal=_longitudinal(speeds),
+        lateral=_lateral(speeds, steps, turns_smooth, rates),
+        lane=_lane_level(steps, turns_smooth, rates, offsets, ids),
+        lane_known_from_map=lane is not None,
+        initial_speed=float(speeds[0]),
+        final_speed=float(speeds[-1]),
+        distance=float(steps.sum()),
+        heading_change=heading_change,
+        offset_left=float(max(offsets.max(), 0.0)) if offsets is not None else 0.0,
+        offset_right=float(max(-offsets.min(), 0.0)) + 0.0 if offsets is not None else 0.0,
+        final_offset=float(offsets[-1]) if offsets is not None else 0.0,
+    )
+
+
+def _longitudinal(speeds: np.ndarray) -> tuple[MetaAction, ...]:
+    accelerations = np.diff(speeds) / TICK
+    smooth = _mean_shrunk(np.concatenate([accelerations[:1], accelerations]))
+    states = [speeds >= threshold for threshold in CUT_SPEEDS]
+    states += [_with_hysteresis(smooth, threshold) for threshold in CUT_ACCELERATIONS]
+    segments = []
+    for start, end in _cuts(states, last=len(speeds) - 1):
+        change = float(speeds[end] - speeds[start])
+        label = _longitudinal_label(float(speeds[start:end].mean()), change / ((end - start) * TICK), change)
+        segments.append(_Segment(label, start, end, change))
+    return _actions(_absorbed(segments, _longitudinal_minimum))
+
+
+def _longitudinal_label(speed: float, acceleration: float, change: float) -> LongitudinalAction:
+    if speed <= REVERSE_SPEED:
+        return LongitudinalAction.REVERSE
+    if speed <= STOP_SPEED:
+        return LongitudinalAction.STOP
+    if acceleration >= STRONG_ACCELERATION and change >= SPEED_CHANGE:
+        return LongitudinalAction.STRONG_ACCELERATE
+    if acceleration >= GENTLE_ACCELERATION and change >= SPEED_CHANGE:
+        return LongitudinalAction.GENTLE_ACCELERATE
+    if acceleration <= -STRONG_ACCELERATION and change <= -SPEED_CHANGE:
+        return LongitudinalAction.STRONG_DECELERATE
+    if acceleration <= -GENTLE_ACCELERATION and change <= -SPEED_CHANGE:
+        return LongitudinalAction.GENTLE_DECELERATE
+    return LongitudinalAction.MAINTAIN_SPEED
+
+
+def _longitudinal_minimum(action: AnyAction) -> int:
+    return MAINTAIN_MIN_TICKS if action is LongitudinalAction.MAINTAIN_SPEED else LONGITUDINAL_MIN_TICKS
+
+
+def _lateral(speeds: np.ndarray, steps: np.ndarray, turns: np.ndarray, rates: np.ndarray) -> tuple[MetaAction, ...]:
+    states = [speeds[:-1] >= CUT_REVERSE_SPEED] + [rates >= threshold for threshold in CUT_RATES]
+    segments = []
+    for start, end in _cuts(states, last=len(rates)):
+        heading, distance = float(turns[start:end].sum()), float(steps[start:end].sum())
+        rate = heading / distance if distance > STANDSTILL_STEP else 0.0
+        label = _lateral_label(float(speeds[start:end].mean()), rate, heading)
+        segments.append(_Segment(label, start, end, heading))
+    return _actions(_absorbed(segments, lambda _: LATERAL_MIN_TICKS))
+
+
+def _lateral_label(speed: float, rate: float, heading: float) -> LateralAction:
+    def reaches(least_rate: float, least_heading: float) -> bool:
+        return (rate >= least_rate and heading >= least_heading) or (rate <= -least_rate and heading <= -least_heading)
+
+    left = heading > 0
+    if speed <= LATERAL_REVERSE_SPEED and reaches(REVERSE_RATE, REVERSE_HEADING):
+        return LateralAction.REVERSE_LEFT if left else LateralAction.REVERSE_RIGHT
+    if reaches(SHARP_RATE, SHARP_HEADING):
+        return LateralAction.SHARP_STEER_LEFT if left else LateralAction.SHARP_STEER_RIGHT
+    if reaches(STEER_RATE, STEER_HEADING):
+        return LateralAction.STEER_LEFT if left else LateralAction.STEER_RIGHT
+    return LateralAction.GO_STRAIGHT
+
+
+def _lane_level(
+    steps: np.ndarray, turns: np.ndarray, rates: np.ndarray, offsets: np.ndarray | None, ids: np.ndarray | None
+) -> tuple[MetaAction, ...]:
+    """Lane-level segments. Without offsets only a turn shows; a path that curves otherwise says nothing of its lane."""
+    sideways = np.diff(offsets) if offsets is not None else np.zeros_like(steps)
+    moving = steps > STANDSTILL_STEP
+    lateral_rates = np.where(moving, _mean_reflected(sideways) / np.maximum(steps, STANDSTILL_STEP), 0.0)
+    states = [lateral_rates >= threshold for threshold in CUT_LATERAL_RATES]
+    states += [rates >= threshold for threshold in (TURN_RATE, -TURN_RATE)]
+    segments = []
+    for start, end in _cuts(states, last=len(steps)):
+        heading, distance = float(turns[start:end].sum()), float(steps[start:end].sum())
+        net = float(sideways[start:end].sum())
+        changed = bool((ids[start : end + 1] != ids[start]).any()) if ids is not None else None
+        segments.append(_Segment(_lane_label(heading, net, distance, changed), start, end, net))
+    segments = _merged_into_previous(segments)
+    turn = any(s.action in (LaneAction.TURN_LEFT, LaneAction.TURN_RIGHT) for s in segments)
+    return _actions(segments) if offsets is not None or turn else ()
+
+
+def _lane_label(heading: float, net: float, distance: float, lane_changed: bool | None) -> LaneAction:
+    """lane_changed: whether the lane id changes within the segment; None without lane data."""
+    if distance <= STANDSTILL_STEP:
+        return LaneAction.LANE_KEEP
+    left = net > 0
+    supported = abs(net) >= LANE_CHANGE_OFFSET
+    if lane_changed:  # the id vouches for the change; without it the weaker evidence would be any nudge at low speed
+        supported |= abs(net) / distance >= LANE_CHANGE_RATE and abs(net) >= LANE_CHANGE_NET
+    if abs(heading) / distance >= TURN_RATE and abs(heading) >= TURN_HEADING and lane_changed is not False:
+        return LaneAction.TURN_LEFT if heading > 0 else LaneAction.TURN_RIGHT
+    if supported and lane_changed is not False:
+        return LaneAction.LANE_CHANGE_LEFT if left else LaneAction.LANE_CHANGE_RIGHT
+    if abs(net) >= SHIFT_NET:
+        return LaneAction.SLIGHT_SHIFT_LEFT if left else LaneAction.SLIGHT_SHIFT_RIGHT
+    return LaneAction.LANE_KEEP
+
+
+def _own_offsets(positions: np.ndarray, headings: np.ndarray, heading_change: float) -> np.ndarray | None:
+    """(T,) sideways movement in the frame of the first pose, or None when the path as a whole curves."""
+    if abs(heading_change) >= STRAIGHT_HEADING:
+        return None
+    left = np.array([-np.sin(headings[0]), np.cos(headings[0])])
+    offsets: np.ndarray = (positions - positions[0]) @ left
+    return offsets
+
+
+AnyAction = LongitudinalAction | LateralAction | LaneAction
+
+
+@dataclass
+class _Segment:
+    """Ticks [start, end); halves occur when a short segment is split between its neighbors."""
+
+    action: AnyAction
+    start: float
+    end: float
+    change: float
+
+    @property
+    def ticks(self) -> float:
+        return self.end - self.start
+
+    def take(self, other: _Segment) -> None:
+        """Extend over `other`, which lies beside it, and keep the own label."""
+        self.start, self.end = min(self.start, other.start), max(self.end, other.end)
+        self.change += other.change
+
+
+def _cuts(states: Sequence[np.ndarray], last: int) -> list[tuple[int, int]]:
+    """Segments between ticks at which any state flips; `last` ends the last one."""
+    table = np.stack(states)
+    ticks = table.shape[1]
+    segments, start, i = [], 0, 1
+    while i < ticks:
+        if (table[:, i] != table[:, start]).any() and ticks - i > NO_RECUT_TICKS:
+            segments.append((start, i))
+            start = i
+            i += NO_RECUT_TICKS
+        else:
+            i += 1
+    segments.append((start, last))
+    return segments
+
+
+def _absorbed(segments: list[_Segment], minimum: Callable[[AnyAction], int]) -> list[_Segment]:
+    """Short segments gone: into both neighbors when these are alike (which become one), else half to each."""
+    rest = _joined(segments)
+    i = 0
+    while i < len(rest):
+        segment = rest[i]
+        if len(rest) == 1 or segment.ticks >= minimum(segment.action):
+            i += 1
+        elif 0 < i < len(rest) - 1:
+            before, after = rest[i - 1], rest[i + 1]
+            if before.action == after.action:
+                before.take(segment)
+                before.take(after)
+                del rest[i : i + 2]
+                i -= 1
+            else:
+                middle = (segment.start + segment.end) / 2
+                before.take(_Segment(before.action, segment.start, middle, segment.change / 2))
+                after.take(_Segment(after.action, middle, segment.end, segment.change / 2))
+                del rest[i]
+        else:
+            rest[i - 1 if i else 1].take(segment)
+            del rest[i]
+    return _joined(rest)
+
+
+def _merged_into_previous(segments: list[_Segment]) -> list[_Segment]:
+    """The lane level's own rule: a short segment goes to the one before it (the first one: to the one after)."""
+    rest = _joined(segments)
+    i = 0
+    while i < len(rest):
+        change = rest[i].action in (LaneAction.LANE_CHANGE_LEFT, LaneAction.LANE_CHANGE_RIGHT)
+        if len(rest) > 1 and rest[i].ticks < (LANE_CHANGE_MIN_TICKS if change else LANE_MIN_TICKS):
+            rest[i - 1 if i else 1].take(rest[i])
+            del rest[i]
+        else:
+            i += 1
+    return _joined(rest)
+
+
+def _joined(segments: list[_Segment]) -> list[_Segment]:
+    """Neighbors of one label made one."""
+    out: list[_Segment] = []
+    for segment in segments:
+        if out and out[-1].action == segment.action:
+            out[-1].take(segment)
+        else:
+            out.append(segment)
+    return out
+
+
+def _actions(segments: list[_Segment]) -> tuple[MetaAction, ...]:
+    return tuple(MetaAction(s.action, s.start * TICK, s.end * TICK, s.change) for s in segments)
+
+
+def _with_hysteresis(series: np.ndarray, threshold: float) -> np.ndarray:
+    """(T,) bool: above `threshold`, left and entered only 15 % beyond it."""
+    upper, lower = threshold + HYSTERESIS * abs(threshold), threshold - HYSTERESIS * abs(threshold)
+    out = np.empty(len(series), dtype=bool)
+    above = bool(series[0] >= threshold)
+    for i, value in enumerate(series):
+        if i:
+            above = bool(value >= lower) if above else bool(value >= upper)
+        out[i] = above
+    return out
+
+
+def _mean_shrunk(series: np.ndarray) -> np.ndarray:
+    """Centered mean over 5 ticks, over fewer at the ends."""
+    kernel = np.ones(SMOOTHING_TICKS)
+    means: np.ndarray = np.convolve(series, kernel, "same") / np.convolve(np.ones_like(series), kernel, "same")
+    return means if len(series) >= SMOOTHING_TICKS else np.full_like(series, series.mean())
+
+
+def _mean_reflected(series: np.ndarray) -> np.ndarray:
+    """Centered mean over 5 ticks, the ends mirrored."""
+    half = min(SMOOTHING_TICKS // 2, len(series) - 1)
+    return np.convolve(np.pad(series, half, mode="reflect"), np.ones(2 * half + 1) / (2 * half + 1), "valid")
+
+
+def _wrapped(angles: np.ndarray) -> np.ndarray:
+    wrapped: np.ndarray = (angles + np.pi) % (2 * np.pi) - np.pi
+    return wrapped

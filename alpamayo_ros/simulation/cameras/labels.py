@@ -1,0 +1,239 @@
+"""Dense labels beside a picture, by pixel block: what a vision tower can be taught to see.
+
+The things are drawn once more, with their numbers instead of their colours and at the picture's own resolution, so that
+labels and pixels agree to the pixel; then blocks are summed up.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import IntEnum
+
+import cv2
+import numpy as np
+
+from alpamayo_ros.simulation.actor import VEHICLES, VULNERABLE, Actor, Blinker
+from alpamayo_ros.simulation.cameras.ground import BAR, LINE, ROAD, WALK
+from alpamayo_ros.simulation.cameras.renderer import Renderer, paint
+from alpamayo_ros.simulation.cameras.scene import Moment
+from alpamayo_ros.simulation.cameras.vehicles import flash_phase, flashing
+from alpamayo_ros.simulation.cameras.view import View, raster_coordinates
+from alpamayo_ros.simulation.road import Lamp
+from alpamayo_ros.simulation.world import World
+from alpamayo_ros.types import CameraRole
+
+FARTHEST = 120.0
+"""Distances are cut here, metres."""
+PATH_LENGTH, PATH_WIDTH = 60.0, 1.0
+"""The ego path that is labelled: metres ahead, and half of its width."""
+
+
+class Seen(IntEnum):
+    """Classes of pixels."""
+
+    SKY = 0
+    SCENERY = 1
+    OFF_ROAD = 2
+    SIDEWALK = 3
+    ROAD = 4
+    LANE_LINE = 5
+    CROSSWALK_OR_LINE = 6
+    VEHICLE = 7
+    VULNERABLE = 8
+    OBSTACLE = 9
+    TRAFFIC_LIGHT = 10
+    SIGN = 11
+
+
+@dataclass(frozen=True, eq=False)
+class DenseLabels:
+    """Labels of one picture in blocks of `block` pixels; h, w are its numbers of blocks.
+
+    classes: (h, w, 12) share of pixels of each `Seen` class.
+    brake: (h, w) share of pixels that belong to a vehicle whose brake lights are lit.
+    indicator: (h, w, 2) the same for an indicator that is switched on, left and right of the vehicle; both for hazard
+        lights. lit: (h, w) share of pixels of vehicles whose indicator is lit at this very moment.
+    lamps: (h, w, 3) share of pixels of housings of our own lights that show red, yellow, green.
+    motion: (h, w, 2) velocity of the nearest thing over the ground, m/s, along and to the left of the ego heading.
+    distance: (h, w) metres to the nearest thing or ground in the block; FARTHEST for sky.
+    lane_edges: (h, w, 2) share of pixels within 0.3 m of the left and right edge of the ego lane.
+    path: (h, w) share of pixels on the way ahead.
+    """
+
+    block: int
+    classes: np.ndarray
+    brake: np.ndarray
+    indicator: np.ndarray
+    lit: np.ndarray
+    lamps: np.ndarray
+    motion: np.ndarray
+    distance: np.ndarray
+    lane_edges: np.ndarray
+    path: np.ndarray
+
+
+class Labeller:
+    """Makes dense labels for the pictures of a renderer."""
+
+    def __init__(self, renderer: Renderer, block: int = 16) -> None:
+        """Raises ValueError where a picture is not made of whole blocks."""
+        self.renderer, self.block = renderer, block
+        self.views = {role: View(camera, 1) for role, camera in renderer.rig.cameras.items()}
+        for role, view in self.views.items():
+            if view.width % block or view.height % block:
+                raise ValueError(
+                    f"camera {role.label} is {view.width} x {view.height}: not made of {block}-pixel blocks"
+                )
+
+    def label(self, world: World, role: CameraRole, ahead: np.ndarray | None = None) -> DenseLabels:
+        """Labels of the picture that `role` sees now.
+
+        ahead: (N, 2) the way the car is going to take in world coordinates; the route where it is not given.
+        """
+        renderer, view, block = self.renderer, self.views[role], self.block
+        stage, now = renderer.stage(world.scenario), renderer.moment(world)
+        pose = (world.ego.x, world.ego.y, world.ego.yaw)
+        numbers = np.zeros((view.height, view.width), np.int32)
+        paint(numbers, view, stage, now, pose, numbers=True)
+        table = _table(now, world, len(stage.batch.centres))
+        classes, distance = self._ground(world, view, pose)
+        thing = numbers > 0
+        classes[thing] = table.classes[numbers[thing]]
+        distance[thing] = table.distance[numbers[thing]]
+        one_hot = np.eye(len(Seen), dtype=np.float32)[classes]
+        edges, path = self._way(world, view, pose, ahead)
+        edges[thing], path[thing] = 0.0, 0.0
+        features = table.features[numbers]
+        flat = np.concatenate([one_hot, features, edges, path[..., None]], axis=-1)
+        h, w = view.height // block, view.width // block
+        means = flat.reshape(h, block, w, block, -1).mean(axis=(1, 3)).astype(np.float32)
+        count = len(Seen)
+        blocks = distance.reshape(h, block, w, block).transpose(0, 2, 1, 3).reshape(h, w, -1)
+        owners = numbers.reshape(h, block, w, block).transpose(0, 2, 1, 3).reshape(h, w, -1)
+        nearest = np.where(owners > 0, blocks, np.inf).argmin(axis=-1)
+        motion = table.motion[np.take_along_axis(owners, nearest[..., None], axis=-1)[..., 0]]
+        return DenseLabels(
+            block,
+            means[..., :count],
+            means[..., count],
+            means[..., count + 1 : count + 3],
+            means[..., count + 3],
+            means[..., count + 4 : count + 7],
+            motion.astype(np.float32),
+            blocks.min(axis=-1).astype(np.float32),
+            means[..., count + 7 : count + 9],
+            means[..., count + 9],
+        )
+
+    def _ground(self, world: World, view: View, pose: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray]:
+        raster = self.renderer.stage(world.scenario).ground
+        classes = np.full((view.height, view.width), int(Seen.SKY), np.uint8)
+        distance = np.full((view.height, view.width), FARTHEST, np.float32)
+        columns, rows = raster_coordinates(raster, view.ground, pose, 0)
+        under = cv2.remap(raster.labels, columns, rows, cv2.INTER_NEAREST, borderMode=cv2.BORDER_CONSTANT)
+        names = np.full(5, int(Seen.OFF_ROAD), np.uint8)
+        names[ROAD], names[WALK] = int(Seen.ROAD), int(Seen.SIDEWALK)
+        names[LINE], names[BAR] = int(Seen.LANE_LINE), int(Seen.CROSSWALK_OR_LINE)
+        below = np.ones((view.height - view.first, view.width), bool)
+        below[: len(view.sky_mask)] &= view.sky_mask == 0
+        classes[view.first :][below] = names[under][below]
+        distance[view.first :][below] = np.minimum(view.distance, FARTHEST)[below]
+        return classes, distance
+
+    def _way(
+        self, world: World, view: View, pose: tuple[float, float, float], ahead: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Shares of lane edges (H, W, 2) and of the path (H, W) for each pixel of the ground."""
+        route = world.scenario.route
+        s, d = route.path.project(pose[0], pose[1])
+        lanes = [0.0, *(lane.offset for lane in route.neighbours if lane.same_direction)]
+        home = min(lanes, key=lambda lane: abs(lane - d))
+        half = route.lane_width / 2
+        along = np.arange(s - 3.0, s + PATH_LENGTH, 1.5)
+        drawn = np.zeros((view.height, view.width, 3), np.uint8)
+        for index, offset in ((0, home + half), (1, home - half)):
+            for outline in _bands(route.path.edge(offset, float(along[0]), float(along[-1]), 1.5), 0.3):
+                _fill(drawn, view, pose, outline, index)
+        line = route.path.edge(home, s, s + PATH_LENGTH, 1.5) if ahead is None else ahead
+        for outline in _bands(line, PATH_WIDTH):
+            _fill(drawn, view, pose, outline, 2)
+        shares = (drawn > 0).astype(np.float32)
+        return shares[..., :2], shares[..., 2]
+
+
+def _bands(line: np.ndarray, half: float) -> list[np.ndarray]:
+    """A line (N, 2) as quads (4, 2) of a band, one for each of its pieces."""
+    slope = np.gradient(line, axis=0)
+    side = np.stack([-slope[:, 1], slope[:, 0]], axis=1)
+    side *= half / np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-9)
+    left, right = line + side, line - side
+    return [np.array([left[i], left[i + 1], right[i + 1], right[i]]) for i in range(len(line) - 1)]
+
+
+def _fill(drawn: np.ndarray, view: View, pose: tuple[float, float, float], outline: np.ndarray, channel: int) -> None:
+    x, y, yaw = pose
+    c, s = math.cos(yaw), math.sin(yaw)
+    local = (outline - [x, y]) @ np.array([[c, -s], [s, c]])
+    points = np.concatenate([local, np.zeros((4, 1))], axis=1)
+    depth = (points - view.camera.position) @ view.camera.rotation[2]
+    if (depth < 0.3).any():
+        return
+    pixels, valid = view.camera.project(points)
+    if valid.all() and np.abs(pixels).max() < 4000.0:
+        plane = np.ascontiguousarray(drawn[..., channel])
+        cv2.fillConvexPoly(plane, np.round(pixels * 8.0).astype(np.int32), (255,), cv2.LINE_8, 3)
+        drawn[..., channel] = plane
+
+
+@dataclass(frozen=True, eq=False)
+class _Table:
+    """Attributes by thing number (0: none). features: brake, left, right, lit, red, yellow, green."""
+
+    classes: np.ndarray
+    features: np.ndarray
+    motion: np.ndarray
+    distance: np.ndarray
+
+
+def _table(now: Moment, world: World, scenery: int) -> _Table:
+    moving = len(now.batch.centres)
+    count = 1 + moving + scenery
+    classes = np.full(count, int(Seen.SCENERY), np.uint8)
+    features = np.zeros((count, 7), np.float32)
+    motion = np.zeros((count, 2))
+    distance = np.full(count, FARTHEST, np.float32)
+    ego = world.ego
+    c, s = math.cos(ego.yaw), math.sin(ego.yaw)
+    ours = {rule.light for rule in world.scenario.route.stops}
+    for index, actor in enumerate(now.actors, start=1):
+        if actor is not None:
+            classes[index] = int(_class_of(actor))
+            features[index, :4] = _signals(actor, world.tick)
+            heading = actor.yaw - actor.facing
+            vx = actor.speed * math.cos(heading) - actor.lateral_speed * math.sin(heading)
+            vy = actor.speed * math.sin(heading) + actor.lateral_speed * math.cos(heading)
+            motion[index] = vx * c + vy * s, vy * c - vx * s
+            away = math.hypot(actor.x - ego.x, actor.y - ego.y)
+            distance[index] = min(max(away - actor.length / 2, 0.5), FARTHEST)
+        elif index - 1 in now.heads:
+            light = now.heads[index - 1]
+            classes[index] = int(Seen.TRAFFIC_LIGHT)
+            if light in ours:
+                features[index, 4 + list(Lamp).index(world.lamp(light))] = 1.0
+        else:
+            classes[index] = int(Seen.SIGN)
+    return _Table(classes, features, motion, distance)
+
+
+def _class_of(actor: Actor) -> Seen:
+    if actor.kind in VEHICLES:
+        return Seen.VEHICLE
+    return Seen.VULNERABLE if actor.kind in VULNERABLE else Seen.OBSTACLE
+
+
+def _signals(actor: Actor, tick: int) -> tuple[float, float, float, float]:
+    left = actor.blinker in (Blinker.LEFT, Blinker.HAZARD)
+    right = actor.blinker in (Blinker.RIGHT, Blinker.HAZARD)
+    lit = (left or right) and flashing(tick, flash_phase(actor))
+    return float(actor.braking), float(left), float(right), float(lit)

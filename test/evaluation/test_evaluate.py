@@ -1,0 +1,142 @@
+"""The command: figures with fixed keys, the same after a kill, one line on bad input."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from alpamayo_ros.cli import main
+from alpamayo_ros.evaluation.metric import METRICS
+from alpamayo_ros.evaluation.request import list_scenes, parse_seeds
+
+KINDS = "sharp_curve,debris"
+
+
+def run(*arguments: object) -> str:
+    result = CliRunner().invoke(main, ["evaluate", *map(str, arguments)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def closed_loop(output: Path, *more: object) -> dict:
+    run("closed-loop", "--policy", "idm-blind", "--seeds", "0-1", "--kinds", KINDS, "--json", output, *more)
+    return json.loads(output.read_text())
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict:
+    """The document of a run that nothing disturbed."""
+    return closed_loop(tmp_path_factory.mktemp("whole") / "figures.json")
+
+
+def test_the_document_has_the_keys_that_others_build_on(whole: dict) -> None:
+    document = whole
+    assert list(document) == ["policy", "seeds", "n", "metrics", "by_kind", "by_variant"]
+    assert (document["policy"], document["seeds"], document["n"]) == ("idm-blind", "0-1", 8)
+    assert set(document["by_kind"]) == set(KINDS.split(","))
+    assert set(document["by_variant"]) == {"nominal", "challenging"}
+    for figures in (document["metrics"], *document["by_kind"].values(), *document["by_variant"].values()):
+        assert set(figures) <= set(METRICS)
+        assert {"collision_rate", "scene_score", "progress", "comfort"} <= set(figures)
+        # No words, no samples, no events: no figure, rather than zero.
+        assert not {"consistency_rate", "min_ade_6", "component_f1"} & set(figures)
+        for figure in figures.values():
+            assert set(figure) == {"value", "low", "high"}
+            assert figure["low"] <= figure["value"]
+    assert document["by_kind"]["debris"]["collision_rate"]["value"] > 0.5
+    assert document["by_kind"]["sharp_curve"]["collision_rate"]["value"] == 0.0
+    assert "km_per_event" not in document["by_kind"]["sharp_curve"]
+
+
+def test_processes_and_order_do_not_matter(whole: dict, tmp_path: Path) -> None:
+    assert closed_loop(tmp_path / "figures.json", "--workers", 2) == whole
+
+
+def test_a_killed_run_goes_on_where_it_was_and_ends_the_same(whole: dict, tmp_path: Path) -> None:
+    output, kept = tmp_path / "figures.json", tmp_path / "figures.scenes.jsonl"
+    words = ["evaluate", "closed-loop", "--policy", "idm-blind", "--seeds", "0-1", "--kinds", KINDS]
+    process = subprocess.Popen(
+        [sys.executable, "-c", "from alpamayo_ros.cli import main; main()", *words, "--json", str(output)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stderr=subprocess.DEVNULL,
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (kept.exists() and kept.read_text().count("\n") >= 2):
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not output.exists()
+    lines = kept.read_text().splitlines()
+    assert 2 <= len(lines) < 8
+    # As if the kill had come in the middle of a line.
+    kept.write_text("\n".join(lines) + "\n" + lines[0][: len(lines[0]) // 2])
+    resumed = closed_loop(output)
+    again = kept.read_text().splitlines()
+    assert again[: len(lines)] == lines
+    assert len(again) == 8
+    assert resumed == whole
+
+
+def test_results_of_another_policy_are_not_taken(tmp_path: Path) -> None:
+    output = tmp_path / "figures.json"
+    rates = []
+    for policy in ("idm-blind", "expert"):
+        run(
+            "closed-loop", "--policy", policy, "--seeds", 0, "--kinds", "debris", "--variant", "nominal",
+            "--json", output,
+        )  # fmt: skip
+        rates.append(json.loads(output.read_text())["metrics"]["collision_rate"]["value"])
+    assert rates == [1.0, 0.0]
+
+
+def test_a_file_that_holds_something_else_is_left_alone(tmp_path: Path) -> None:
+    kept = tmp_path / "figures.scenes.jsonl"
+    kept.write_text('{"kind": "open_road"}\n')
+    result = CliRunner().invoke(
+        main,
+        ["evaluate", "closed-loop", "--policy", "expert", "--seeds", "0", "--json", str(tmp_path / "figures.json")],
+    )
+    assert result.exit_code == 1
+    assert "line 1 is no outcome of a scene" in result.output
+    assert kept.read_text() == '{"kind": "open_road"}\n'
+
+
+def test_open_loop(tmp_path: Path) -> None:
+    output = tmp_path / "open.json"
+    table = run("open-loop", "--policy", "constant-velocity", "--seeds", "3", "--kinds", "slow_lead", "--json", output)
+    document = json.loads(output.read_text())
+    assert document["n"] == 2
+    assert {"min_ade_1", "min_ade_1_at_0.5s", "min_ade_1_at_6.4s", "comfort"} <= set(document["metrics"])
+    assert "min_ade_1_at_6.4s" in table
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--policy", "nobody"], "unknown model 'nobody'.*the baselines are expert, constant-velocity, idm-blind"),
+        (["--policy", "expert", "--seeds", "7-3"], "seeds '7-3' end before they begin"),
+        (["--policy", "expert", "--seeds", "-4"], "seeds '-4' are no range"),
+        (["--policy", "expert", "--kinds", "moon"], "unknown scenario kind moon; the kinds are open_road"),
+        (["--policy", "expert", "--json", "missing/figures.json"], "its folder has to exist"),
+    ],
+)
+def test_bad_input_ends_in_one_line(arguments: list[str], message: str, tmp_path: Path) -> None:
+    defaults = ["--seeds", "0", "--kinds", "open_road", "--json", str(tmp_path / "figures.json")]
+    result = CliRunner().invoke(main, ["evaluate", "closed-loop", *defaults, *arguments])
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: ")
+    assert result.output.count("\n") == 1
+    assert re.search(message, result.output)
+
+
+def test_scenes_are_every_kind_and_variant_once_a_seed() -> None:
+    scenes = list_scenes("1000000-1000001", ["open_road", "queue"], "all")
+    assert len(set(scenes)) == len(scenes) == 8
+    assert parse_seeds("5") == range(5, 6)

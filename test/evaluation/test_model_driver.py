@@ -1,0 +1,65 @@
+"""A model as driver, with the golden checkpoint: random weights, but every part of a released model."""
+
+import numpy as np
+import pytest
+from golden_data import FOLDER, MODELS
+
+from alpamayo_ros.evaluation.closed_loop import WARM_UP, drive_policy
+from alpamayo_ros.evaluation.drivers.model import ModelDriver, picture_size
+from alpamayo_ros.evaluation.scene import Scene
+from alpamayo_ros.policy import DrivingPolicy
+from alpamayo_ros.simulation.episode import Episode, drive_expert
+from alpamayo_ros.simulation.world import Variant
+
+
+@pytest.fixture(scope="module")
+def policy() -> DrivingPolicy:
+    return DrivingPolicy.from_pretrained(FOLDER / MODELS["r1"], language_model=FOLDER / "vlm_tiny", device="cpu")
+
+
+@pytest.fixture(scope="module")
+def reference() -> Episode:
+    return drive_expert(Scene("open_road", 0, Variant.NOMINAL).build())
+
+
+def test_the_observation_is_what_the_model_was_trained_with(policy: DrivingPolicy, reference: Episode) -> None:
+    driver = ModelDriver(policy, 1, 1)
+    config = policy.model.config
+    seen = driver.observe(reference.worlds[: WARM_UP + 1])
+    width, height = picture_size(config)
+    assert [int(role) for role in seen.roles] == list(config.camera_roles)
+    for camera in seen.cameras:
+        assert camera.images.shape == (config.frames_per_camera, height, width, 3)
+        assert np.diff(camera.stamps_ns).tolist() == [100_000_000] * (config.frames_per_camera - 1)
+        assert camera.stamps_ns[-1] == seen.t0_ns
+    assert seen.ego_history.positions.shape == (config.history_steps, 3)
+    assert (np.diff(seen.ego_history.positions[:, 0]) > 0).all()
+    assert config.min_pixels <= width * height <= config.max_pixels
+
+
+def test_pictures_are_drawn_once_and_are_those_of_their_time(policy: DrivingPolicy, reference: Episode) -> None:
+    driver, fresh = ModelDriver(policy, 1, 1), ModelDriver(policy, 1, 1)
+    before = driver.observe(reference.worlds[:20])
+    after = driver.observe(reference.worlds[:21])
+    again = fresh.observe(reference.worlds[:21])
+    for old, new, other in zip(before.cameras, after.cameras, again.cameras, strict=True):
+        np.testing.assert_array_equal(new.images, other.images)
+        np.testing.assert_array_equal(old.images[1:], new.images[:-1])
+        assert (new.images[0] != new.images[-1]).any()
+
+
+@pytest.mark.slow
+def test_the_same_plan_comes_again(policy: DrivingPolicy, reference: Episode) -> None:
+    driven = reference.worlds[: WARM_UP + 1]
+    one, two = (ModelDriver(policy, 1, 1).propose(driven, 64).chosen for _ in range(2))
+    np.testing.assert_array_equal(one.trajectory.positions, two.trajectory.positions)
+    assert one.reasoning == two.reasoning
+
+
+@pytest.mark.slow
+def test_a_model_drives(policy: DrivingPolicy, reference: Episode) -> None:
+    driven, consistent = drive_policy(reference, ModelDriver(policy, 1, 40))
+    assert len(driven) > WARM_UP + 1
+    assert len(consistent) >= 1
+    # Random weights say nothing that can be read.
+    assert not any(consistent)

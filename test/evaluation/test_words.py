@@ -1,0 +1,102 @@
+"""Words against the truth by intervention, with drivers whose words and deeds are known."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from alpamayo_ros.evaluation.drivers import Proposal
+from alpamayo_ros.evaluation.motion import trajectory_of
+from alpamayo_ros.evaluation.naming import count_matches, means, removable_things
+from alpamayo_ros.evaluation.open_loop import STEPS
+from alpamayo_ros.evaluation.scene import Scene
+from alpamayo_ros.evaluation.words import word_tallies
+from alpamayo_ros.simulation.episode import Episode, drive_expert
+from alpamayo_ros.simulation.expert import Expert
+from alpamayo_ros.simulation.keyframe import Rule, find_keyframes
+from alpamayo_ros.simulation.world import Variant, World, drive
+from alpamayo_ros.types import ComponentCategory, CriticalComponent, PlanSample
+from alpamayo_ros.types.rig import default_rig
+
+RIG = default_rig()
+RED = "Come to a stop because the traffic light ahead is red."
+
+
+class Talker:
+    """Says one sentence always. Plans as the expert, or straight on at the same speed."""
+
+    name, revision, explains, ticks_per_plan = "talker", "", True, 1
+
+    def __init__(self, words: str, sees: bool) -> None:
+        self.words, self.sees, self.mind = words, sees, Expert()
+
+    def take_over(self, mind: Expert) -> None:
+        self.mind = mind.copy()
+
+    def propose(self, driven: Sequence[World], steps: int) -> Proposal:
+        egos = [driven[-1].ego]
+        if self.sees:
+            egos += [world.ego for world in drive_expert(driven[-1], self.mind, ticks=steps).worlds[1:]]
+        while len(egos) <= steps:
+            egos.append(drive(egos[-1], 0.0, 0.0))
+        return Proposal((PlanSample(trajectory_of(egos[0], egos[1:]), self.words, complete=True),))
+
+
+@pytest.fixture(scope="module")
+def stop_at_red() -> tuple[Episode, int]:
+    """A drive towards a red light and the keyframe at which the stop is decided."""
+    for seed in range(20):
+        episode = drive_expert(Scene("red_light", seed, Variant.NOMINAL).build())
+        for keyframe in find_keyframes(episode):
+            world = episode.worlds[keyframe.tick]
+            lights = [t.kind for t in removable_things(world, RIG).values() if t.kind == "red_light"]
+            if keyframe.rule is Rule.STOP and lights:
+                return episode, keyframe.tick
+    raise AssertionError("no red light was stopped at")
+
+
+def test_who_sees_the_light_and_says_so_is_right_and_faithful(stop_at_red: tuple[Episode, int]) -> None:
+    episode, tick = stop_at_red
+    found = word_tallies(Talker(RED, sees=True), episode, tick, STEPS, RIG)
+    assert found["decision_accuracy_longitudinal"] == (1.0, 1.0)
+    for name in ("component_precision", "component_recall"):
+        assert found[name][0] == found[name][1] == 1.0
+    trials = found["causal_faithfulness"]
+    assert trials[0] == trials[1] >= 1.0
+
+
+def test_who_only_says_so_is_right_but_not_faithful(stop_at_red: tuple[Episode, int]) -> None:
+    episode, tick = stop_at_red
+    found = word_tallies(Talker(RED, sees=False), episode, tick, STEPS, RIG)
+    assert found["decision_accuracy_longitudinal"] == (1.0, 1.0)
+    passed, trials = found["causal_faithfulness"]
+    # The plan does not change without the light it names; it does not change without anything else either.
+    assert passed == trials - 1.0
+
+
+def test_who_names_something_else_is_wrong(stop_at_red: tuple[Episode, int]) -> None:
+    episode, tick = stop_at_red
+    words = "Yield because a pedestrian is crossing at the crosswalk ahead."
+    found = word_tallies(Talker(words, sees=True), episode, tick, STEPS, RIG)
+    assert found["decision_accuracy_longitudinal"] == (0.0, 1.0)
+    assert found["component_precision"] == (0.0, 1.0)
+    assert found["component_recall"] == (0.0, 1.0)
+
+
+def test_words_that_cannot_be_read_are_wrong_and_claim_nothing(stop_at_red: tuple[Episode, int]) -> None:
+    episode, tick = stop_at_red
+    found = word_tallies(Talker("Glorp.", sees=True), episode, tick, STEPS, RIG)
+    assert found["decision_accuracy_longitudinal"] == (0.0, 1.0)
+    assert found["component_precision"] == (0.0, 0.0)
+    assert found["causal_faithfulness"] == (0.0, 0.0)
+
+
+def test_a_name_means_what_it_does_not_contradict() -> None:
+    def vehicle(kind: str, **attributes: str) -> CriticalComponent:
+        return CriticalComponent(ComponentCategory.CRITICAL_OBJECT, kind, attributes)
+
+    truck = vehicle("truck", relative_pose="in_path", motion="stopped")
+    assert means(truck, truck)
+    assert means(vehicle("vehicle", relative_pose="in_path", motion="stopped"), truck)
+    assert not means(vehicle("bus", relative_pose="in_path", motion="stopped"), truck)
+    assert not means(vehicle("truck", relative_pose="left", motion="stopped"), truck)
+    assert count_matches([truck, truck], [truck]) == 1

@@ -1,0 +1,111 @@
+import pytest
+
+from alpamayo_ros.reasoning import can_occur, compose
+from alpamayo_ros.simulation.decision import settle
+from alpamayo_ros.simulation.episode import Episode, drive_expert
+from alpamayo_ros.simulation.explanation import explain
+from alpamayo_ros.simulation.intervention import effect_of, with_lamp, without
+from alpamayo_ros.simulation.keyframe import FUTURE, HISTORY, Rule, find_keyframes
+from alpamayo_ros.simulation.road import Lamp
+from alpamayo_ros.simulation.scenarios import build
+from alpamayo_ros.simulation.visibility import visible
+from alpamayo_ros.types import LateralDecision, LongitudinalDecision
+from alpamayo_ros.types.rig import default_rig
+
+RIG = default_rig(160, 96)
+
+
+def first(drive: Episode, rule: Rule) -> int:
+    return next(frame.tick for frame in find_keyframes(drive) if frame.rule is rule)
+
+
+def test_short_flickers_are_not_decisions() -> None:
+    values = [("a", None)] * 6 + [("b", "x")] * 2 + [("a", None)] * 5 + [("c", None)]
+    assert [decision for decision, _ in settle(values)] == ["a"] * 13 + ["c"]
+
+
+def test_removing_the_lead_changes_the_speed_and_removing_a_bystander_does_not() -> None:
+    drive = drive_expert(build("braking_lead", 1))
+    tick = first(drive, Rule.LEAD)
+    explanation = explain(drive, tick, RIG)
+    assert explanation.decision.longitudinal is LongitudinalDecision.LEAD_OBSTACLE_FOLLOWING
+    (cause,) = [cause for cause in explanation.causes if cause.proximate]
+    assert cause.longitudinal
+    assert not cause.lateral
+    assert cause.effect is not None
+    assert cause.effect.speed > 0.7
+    assert cause.component.attributes["relative_pose"] == "in_path"
+    others = [actor.id for actor in drive.worlds[tick].actors if actor.id != cause.id]
+    assert others
+    assert not effect_of(drive.worlds[tick], drive.minds[tick], others[0]).any
+
+
+def test_a_light_that_is_turned_green_lets_the_car_through() -> None:
+    drive = drive_expert(build("red_light", 1))
+    tick = first(drive, Rule.STOP)
+    world, expert = drive.worlds[tick], drive.minds[tick]
+    explanation = explain(drive, tick, RIG)
+    assert explanation.decision.longitudinal is LongitudinalDecision.STOP_FOR_STATIC_CONSTRAINTS
+    assert explanation.components[0].kind in ("red_light", "yellow_light")
+    assert effect_of(world, expert, "light-0").longitudinal
+    assert without(world, "stop-light-0").lamp("light-0") is Lamp.GREEN
+    assert with_lamp(world, "light-0", Lamp.GREEN).lamp("light-0-cross") is Lamp.RED
+    assert world.lamp("light-0") is not Lamp.GREEN, "the world itself is left as it was"
+
+
+def test_the_parked_vehicle_is_the_cause_of_the_nudge() -> None:
+    drive = drive_expert(build("double_parked", 4))
+    explanation = explain(drive, first(drive, Rule.NUDGE), RIG)
+    assert explanation.decision.lateral is LateralDecision.OUT_OF_LANE_NUDGE_LEFT
+    (cause,) = [cause for cause in explanation.causes if cause.proximate and cause.lateral]
+    assert cause.component.kind.startswith("parked")
+
+
+def test_nothing_unknown_can_be_taken_away() -> None:
+    with pytest.raises(KeyError, match="the moon"):
+        without(build("open_road", 0).begin(), "the moon")
+
+
+def test_what_stands_behind_a_house_or_behind_the_car_is_not_seen() -> None:
+    drive = drive_expert(build("slow_lead", 2), ticks=30)
+    world = drive.worlds[30]
+    lead = min(
+        (actor for actor in world.actors if actor.path is world.scenario.route.path and actor.reacts),
+        key=lambda actor: abs(actor.s - 60.0),
+    )
+    assert visible(world, lead.id, RIG)
+    hidden = world.copy()
+    hidden.scenario.route.path.pose(0.0)
+    moved = hidden.actor(lead.id)
+    assert moved is not None
+    moved.x, moved.y = world.ego.x - 30.0, world.ego.y
+    assert not visible(hidden, lead.id, RIG), "no camera of the four looks back"
+
+
+KINDS = [
+    "cut_in",
+    "stop_sign",
+    "left_turn",
+    "pull_over",
+    "sharp_curve",
+    "crosswalk",
+    "cyclist_ahead",
+    "overtake",
+    "on_ramp",
+]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_keyframes_have_history_and_future_and_can_be_put_into_words(kind: str) -> None:
+    drive = drive_expert(build(kind, 1))
+    frames = find_keyframes(drive)
+    assert frames
+    told = 0
+    for frame in frames:
+        assert HISTORY <= frame.tick <= frame.last <= len(drive.intents) - FUTURE
+        explanation = explain(drive, frame.tick, RIG)
+        assert can_occur(explanation.decision.longitudinal, explanation.decision.lateral)
+        if explanation.observed:
+            assert 8 <= len(compose(explanation.decision, explanation.components, 0).split()) <= 18
+            told += 1
+    assert told

@@ -1,0 +1,102 @@
+import hashlib
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from alpamayo_ros.simulation.episode import drive_expert
+from alpamayo_ros.simulation.following import Idm, mobil
+from alpamayo_ros.simulation.offset_plan import OffsetPlan
+from alpamayo_ros.simulation.scenarios import KINDS, build
+from alpamayo_ros.simulation.scoring import score_drive
+from alpamayo_ros.simulation.world import MAX_ACCELERATION, MAX_CURVATURE, Variant
+
+DIGEST = """
+from alpamayo_ros.simulation.episode import drive_expert
+from alpamayo_ros.simulation.scenarios import build
+import hashlib
+drive = drive_expert(build("{kind}", {seed}, "challenging"))
+text = repr([(w.ego, [(a.id, a.x, a.y, a.speed, a.colour) for a in w.actors]) for w in drive.worlds])
+print(hashlib.sha256(text.encode()).hexdigest())
+"""
+
+
+def test_the_same_seed_gives_the_same_drive_in_two_processes() -> None:
+    command = DIGEST.format(kind="red_light", seed=12345678901234567890)
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", command],
+            capture_output=True,
+            check=True,
+            env={"PYTHONHASHSEED": seed, "PYTHONPATH": "."},
+        ).stdout
+        for seed in ("1", "2")
+    }
+    assert len(digests) == 1
+    assert len(digests.pop()) > 60
+
+
+def test_seeds_and_variants_differ() -> None:
+    looks = {
+        hashlib.sha256(repr([(a.s, a.speed) for a in build("slow_lead", seed, variant).actors]).encode()).hexdigest()
+        for seed in (0, 1, 2**70)
+        for variant in Variant
+    }
+    assert len(looks) == 6
+
+
+def test_wrong_requests_are_refused() -> None:
+    with pytest.raises(ValueError, match="unknown scenario kind 'moon'; the kinds are"):
+        build("moon", 0)
+    with pytest.raises(ValueError, match="negative"):
+        build("slow_lead", -1)
+    with pytest.raises(ValueError, match="sunny"):
+        build("slow_lead", 1, "sunny")
+
+
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_the_expert_drives_every_kind(kind: str) -> None:
+    drive = drive_expert(build(kind, 3, Variant.NOMINAL))
+    assert len(drive.worlds) == 201
+    assert len(drive.intents) == 200
+    score = score_drive(drive.worlds)
+    assert not score.at_fault
+    assert not score.off_road
+    actions = np.array([(world.ego.acceleration, world.ego.curvature) for world in drive.worlds])
+    assert np.abs(actions[:, 0]).max() <= MAX_ACCELERATION
+    assert np.abs(actions[:, 1]).max() <= MAX_CURVATURE
+
+
+def test_a_run_does_not_change_its_scenario() -> None:
+    scenario = build("cut_in", 5)
+    first = drive_expert(scenario)
+    second = drive_expert(scenario)
+    assert [w.ego for w in first.worlds] == [w.ego for w in second.worlds]
+
+
+@given(st.floats(0, 30), st.floats(5, 30), st.floats(0.5, 100), st.floats(-10, 10))
+def test_following_never_accelerates_more_than_an_open_road(
+    speed: float, desired: float, gap: float, closing: float
+) -> None:
+    idm = Idm()
+    assert idm.follow(speed, desired, gap, closing) <= idm.free(speed, desired) + 1e-9
+    assert idm.follow(speed, desired, gap, closing) <= idm.follow(speed, desired, gap + 5.0, closing) + 1e-9
+
+
+def test_mobil_refuses_to_force_the_follower_to_brake_hard() -> None:
+    assert mobil(0.0, 1.0, 0.0, -3.5, 0.3, 0.0) == -np.inf
+    assert mobil(0.0, 1.0, 0.0, -1.0, 0.3, 0.0) == pytest.approx(0.7)
+
+
+@settings(max_examples=50)
+@given(st.floats(-4, 4), st.floats(-4, 4), st.floats(8, 60), st.floats(-0.2, 0.2))
+def test_an_offset_plan_starts_as_it_is_and_ends_level(
+    before: float, after: float, length: float, slope: float
+) -> None:
+    plan = OffsetPlan(5.0, 5.0 + length, before, after, slope, 0.0)
+    assert plan.at(5.0 + 1e-9)[0] == pytest.approx(before, abs=1e-6)
+    assert plan.at(5.0 + 1e-9)[1] == pytest.approx(slope, abs=1e-5)
+    assert plan.at(5.0 + length - 1e-9) == pytest.approx((after, 0.0, 0.0), abs=1e-5)
