@@ -34,4 +34,5 @@ def _caption(drive: Drive, tick: int) -> Caption:
         }
         return Caption(made.decision, made.sentences[0], causes)
     intent = drive.episode.intents[tick]
-    return Caption(Decision(intent.longitudinal, intent.lateral), f"(not explained: {made.check})", {})
+    why = "its cause is not in sight yet" if made.check == "unobserved" else made.check.replace("_", " ")
+    return Caption(Decision(intent.longitudinal, intent.lateral), f"(no trace: {why})", {})

@@ -11,6 +11,8 @@ from alpamayo_ros.types import Decision, LateralDecision, LongitudinalDecision
 
 AHEAD = 8
 """Ticks within which a change counts as the first action: keyframes lie 0.5 s before it, and drivers do not flicker."""
+AHEAD_ON_ROUTE = 38
+"""The same for turns, merges, lane changes and stops that the route asks for: they are known long before."""
 SHORTEST = 4
 """Runs shorter than this many ticks are taken as part of what came before."""
 STILL = 0.3
@@ -81,10 +83,16 @@ def decide(worlds: Sequence[World], intents: Sequence[Intent], tick: int) -> Tak
     longitudinal, lateral = axes(intents)
     (lon, lon_cause), lon_from = first_action(longitudinal, tick)
     (lat, lat_cause), lat_from = first_action(lateral, tick)
+    if lat == LateralDecision.LANE_KEEPING:
+        # What the route asks for is known before it is done.
+        for later in range(tick + 1, min(tick + AHEAD_ON_ROUTE, len(lateral))):
+            if (lateral[later][1] or "").startswith("goal"):
+                (lat, lat_cause), lat_from = lateral[later], later
+                break
     speeds = [world.ego.speed for world in worlds[tick : tick + 31]]
     chosen_lon: LongitudinalDecision | None = LongitudinalDecision(lon)
     chosen_lat: LateralDecision | None = LateralDecision(lat)
-    if max(speeds[: AHEAD + 1]) < STILL:
+    if max(speeds[: AHEAD + 1]) < STILL and lat_from <= tick + AHEAD:
         chosen_lat, lat_cause = None, None
     keeping = chosen_lat in (None, LateralDecision.LANE_KEEPING)
     if chosen_lon is LongitudinalDecision.SET_SPEED_TRACKING and not keeping and max(speeds) - min(speeds) < STEADY:

@@ -17,6 +17,8 @@ from alpamayo_ros.simulation.world import EGO_WIDTH, World
 from alpamayo_ros.types import LateralDecision as Lat
 from alpamayo_ros.types import LongitudinalDecision as Lon
 
+REST = 6.5
+"""Seconds after an abort before the same goal is tried again."""
 LANE_CHANGES = frozenset({Lat.LANE_CHANGE_LEFT, Lat.LANE_CHANGE_RIGHT, Lat.MERGE_SPLIT})
 NUDGES = frozenset(
     {
@@ -161,7 +163,7 @@ def _open_goal(me: Surroundings, world: World, mind: Steering) -> Goal | None:
     for goal in world.scenario.route.goals:
         if goal.id in mind.reached or goal.id in world.removed or me.s < goal.start:
             continue
-        if world.time - mind.aborted_at < 2.5:
+        if world.time - mind.aborted_at < REST:
             continue
         return goal
     return None

@@ -151,39 +151,36 @@ class Labeller:
         home = min(lanes, key=lambda lane: abs(lane - d))
         half = route.lane_width / 2
         along = np.arange(s - 3.0, s + PATH_LENGTH, 1.5)
-        drawn = np.zeros((view.height, view.width, 3), np.uint8)
+        drawn = np.zeros((3, view.height, view.width), np.uint8)
         for index, offset in ((0, home + half), (1, home - half)):
-            for outline in _bands(route.path.edge(offset, float(along[0]), float(along[-1]), 1.5), 0.3):
-                _fill(drawn, view, pose, outline, index)
+            edge = route.path.edge(offset, float(along[0]), float(along[-1]), 1.5)
+            _fill(drawn[index], view, pose, _bands(edge, 0.3))
         line = route.path.edge(home, s, s + PATH_LENGTH, 1.5) if ahead is None else ahead
-        for outline in _bands(line, PATH_WIDTH):
-            _fill(drawn, view, pose, outline, 2)
+        _fill(drawn[2], view, pose, _bands(line, PATH_WIDTH))
         shares = (drawn > 0).astype(np.float32)
-        return shares[..., :2], shares[..., 2]
+        return np.moveaxis(shares[:2], 0, -1).copy(), shares[2]
 
 
-def _bands(line: np.ndarray, half: float) -> list[np.ndarray]:
-    """A line (N, 2) as quads (4, 2) of a band, one for each of its pieces."""
+def _bands(line: np.ndarray, half: float) -> np.ndarray:
+    """A line (N, 2) as quads (N - 1, 4, 2) of a band, one for each of its pieces."""
     slope = np.gradient(line, axis=0)
     side = np.stack([-slope[:, 1], slope[:, 0]], axis=1)
     side *= half / np.maximum(np.linalg.norm(side, axis=1, keepdims=True), 1e-9)
     left, right = line + side, line - side
-    return [np.array([left[i], left[i + 1], right[i + 1], right[i]]) for i in range(len(line) - 1)]
+    return np.stack([left[:-1], left[1:], right[1:], right[:-1]], axis=1)
 
 
-def _fill(drawn: np.ndarray, view: View, pose: tuple[float, float, float], outline: np.ndarray, channel: int) -> None:
+def _fill(plane: np.ndarray, view: View, pose: tuple[float, float, float], quads: np.ndarray) -> None:
+    """Draw quads (N, 4, 2) that lie on the ground into a plane (H, W)."""
     x, y, yaw = pose
     c, s = math.cos(yaw), math.sin(yaw)
-    local = (outline - [x, y]) @ np.array([[c, -s], [s, c]])
-    points = np.concatenate([local, np.zeros((4, 1))], axis=1)
+    local = (quads - [x, y]) @ np.array([[c, -s], [s, c]])
+    points = np.concatenate([local, np.zeros((*local.shape[:2], 1))], axis=2)
     depth = (points - view.camera.position) @ view.camera.rotation[2]
-    if (depth < 0.3).any():
-        return
     pixels, valid = view.camera.project(points)
-    if valid.all() and np.abs(pixels).max() < 4000.0:
-        plane = np.ascontiguousarray(drawn[..., channel])
-        cv2.fillConvexPoly(plane, np.round(pixels * 8.0).astype(np.int32), (255,), cv2.LINE_8, 3)
-        drawn[..., channel] = plane
+    kept = (depth > 0.3).all(axis=1) & valid.all(axis=1) & (np.abs(pixels) < 4000.0).all(axis=(1, 2))
+    for quad in np.round(pixels[kept] * 8.0).astype(np.int32):
+        cv2.fillConvexPoly(plane, quad, (255,), cv2.LINE_8, 3)
 
 
 @dataclass(frozen=True, eq=False)
