@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from alpamayo_ros.cli.bench import bench
 from alpamayo_ros.cli.doctor import doctor
 from alpamayo_ros.cli.evaluate import evaluate
 from alpamayo_ros.cli.plan import plan
@@ -43,6 +44,7 @@ def main() -> None:
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 
+main.add_command(bench)
 main.add_command(doctor)
 main.add_command(evaluate)
 main.add_command(plan)

@@ -1,0 +1,61 @@
+"""`alpamayo bench`: how fast the parts are on this machine."""
+
+from __future__ import annotations
+
+import json
+import platform
+import time
+from collections.abc import Iterator
+
+import click
+
+
+@click.group()
+def bench() -> None:
+    """Measure speed on this machine."""
+
+
+@bench.command()
+@click.option("--width", type=click.IntRange(32, 4096), default=160, show_default=True)
+@click.option("--height", type=click.IntRange(32, 4096), default=96, show_default=True)
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def cameras(width: int, height: int, seed: int, as_json: bool) -> None:
+    """Pictures a second that one core draws: R1's four cameras, five moments of a drive of every kind."""
+    rates = dict(_rates(width, height, seed))
+    figures = sorted(rates.values())
+    report = {
+        "machine": platform.processor() or platform.machine(),
+        "size": f"{width}x{height}",
+        "mean": round(len(figures) / sum(1 / figure for figure in figures), 1),
+        "slowest": round(figures[0], 1),
+        "fastest": round(figures[-1], 1),
+        "by_kind": {kind: round(rate, 1) for kind, rate in rates.items()},
+    }
+    if as_json:
+        click.echo(json.dumps(report))
+        return
+    click.echo(
+        f"{report['size']}: {report['mean']} pictures/s a core over all kinds "
+        f"(slowest kind {report['slowest']}, fastest {report['fastest']}; CPU time)"
+    )
+
+
+def _rates(width: int, height: int, seed: int) -> Iterator[tuple[str, float]]:
+    """Pictures for each second of CPU time, kind by kind; making the ground of a scenario is not counted."""
+    import cv2
+    from tqdm import tqdm
+
+    from alpamayo_ros.simulation import KINDS, Renderer, build, drive_expert
+    from alpamayo_ros.types.rig import default_rig
+
+    cv2.setNumThreads(1)
+    rig = default_rig(width, height)
+    for kind in tqdm(list(KINDS), unit="kind"):
+        worlds = drive_expert(build(kind, seed, "nominal")).worlds[::40][:5]
+        renderer = Renderer(rig)
+        renderer.render_all(worlds[0])
+        begin = time.process_time()
+        for world in worlds:
+            renderer.render_all(world)
+        yield kind, len(worlds) * len(rig.roles) / (time.process_time() - begin)
