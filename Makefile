@@ -14,11 +14,24 @@ export PATH := $(BIN):$(PATH)
 # No discovery traffic may leave the machine.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: setup build test test-golden lint clean
+.PHONY: setup build demo test test-golden lint clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/ready
 build: $(VENV)/built
+
+# Until a trained model ships, the model that plans here has random weights: the baselines drive.
+demo: build
+	rm -rf demo
+	$(BIN)/alpamayo simulate video --kind red_light --output demo/drive.mp4
+	$(BIN)/alpamayo evaluate closed-loop --policy expert --kinds red_light,jaywalker,cut_in --seeds 0-1 \
+		--json demo/expert.json --report demo/expert.html
+	$(BIN)/alpamayo evaluate closed-loop --policy constant-velocity --kinds red_light,jaywalker,cut_in --seeds 0-1 \
+		--json demo/constant-velocity.json --report demo/constant-velocity.html
+	$(BIN)/alpamayo simulate recording --kind red_light --seconds 6 --output demo/recording
+	@echo 'The model below has random weights (no trained one ships yet): its words and paths mean nothing.'
+	$(BIN)/alpamayo plan --images demo/recording/images --ego demo/recording/ego.csv --model test/golden/ar1_tiny \
+		--samples 3 --max-reasoning-tokens 24 --output demo/plan
 
 test: lint build
 	$(BIN)/pytest
@@ -33,7 +46,7 @@ lint: setup
 	$(BIN)/lint-imports
 
 clean:
-	rm -rf .venv build install log *.egg-info .*_cache .hypothesis
+	rm -rf .venv build demo install log *.egg-info .*_cache .hypothesis
 
 REQUIREMENTS := requirements/no-ros.txt pyproject.toml setup.py package.xml
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import sysconfig
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
 from alpamayo_ros.types import CameraRole, Observation, ObservationError, Plan, PlanSample, Trajectory
-from alpamayo_ros.vla.checkpoint import fetch_from_hub, fingerprint, load_model
+from alpamayo_ros.vla.checkpoint import fetch_from_hub, fingerprint, load_model, save_model
 from alpamayo_ros.vla.errors import CheckpointError, ModelInputError
 from alpamayo_ros.vla.images import preprocess
 from alpamayo_ros.vla.model import AlpamayoModel, Guidance, Samples
 from alpamayo_ros.vla.prompt import PromptBatch, batch_prompts, driving_prompt, question_prompt
-from alpamayo_ros.vla.sampling import RowStreams, Sampling, next_tokens
+from alpamayo_ros.vla.sampling import REASONING_STREAM, RowStreams, Sampling, next_tokens
 from alpamayo_ros.vla.tokenizer import section
 
 INPUT_ERRORS = (ObservationError, CheckpointError, ModelInputError)
 """What `DrivingPolicy` raises when its user is to act; each message says how."""
+
+MAX_OUTSIDE_TEXT = 1000
+"""Characters of a navigation instruction or a question."""
 
 MAX_REASONING_TOKENS = 256
 """The released inference script's limit."""
@@ -58,6 +63,10 @@ class DrivingPolicy:
         )
         return cls(loaded, str(model), fingerprint(folder))
 
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write the model so that `from_pretrained` reads it from `folder` alone."""
+        save_model(self.model, Path(folder))
+
     def plan(
         self,
         observation: Observation,
@@ -83,14 +92,21 @@ class DrivingPolicy:
         smallest summed distance to the others, a distance being the mean over the waypoints in x and y.
         Raises ObservationError or ModelInputError.
         """
-        _check_positive("num_samples", num_samples)
-        _check_positive("max_reasoning_tokens", max_reasoning_tokens)
+        _check_whole("num_samples", num_samples, least=1)
+        _check_whole("max_reasoning_tokens", max_reasoning_tokens, least=1)
+        _check_whole("seed", seed, least=0)
         if flow_steps is not None:
-            _check_positive("flow_steps", flow_steps)
-        if seed < 0:
-            raise ModelInputError(f"seed is {seed}; it must be 0 or more")
+            _check_whole("flow_steps", flow_steps, least=1)
+        if not 0 <= noise_temperature < math.inf:
+            raise ModelInputError(f"noise_temperature is {noise_temperature}; it must be 0 or more")
+        if navigation_guidance is not None and not math.isfinite(navigation_guidance):
+            raise ModelInputError(f"navigation_guidance is {navigation_guidance}; it must be a finite number")
         if navigation_guidance is not None and observation.navigation is None:
             raise ModelInputError("navigation_guidance was given without navigation text in the observation")
+        if autoregressive and (flow_steps, noise_temperature, navigation_guidance) != (None, 1.0, None):
+            raise ModelInputError(
+                "autoregressive decoding has no flow: drop flow_steps, noise_temperature and navigation_guidance"
+            )
         sampling = Sampling(temperature, top_p, top_k)
         self._check_fits(observation)
 
@@ -107,7 +123,8 @@ class DrivingPolicy:
             )
             return batch_prompts([ids], [grid_thw], self.model.config, self.model.tokenizer.pad)
 
-        samples = self.model.sample(
+        samples = _sample_in_memory(
+            self.model,
             prompt(observation.navigation),
             pixel_values,
             grid_thw,
@@ -122,6 +139,11 @@ class DrivingPolicy:
             guidance=None if navigation_guidance is None else Guidance(prompt(None), navigation_guidance),
             autoregressive=autoregressive,
         )
+        if not bool(torch.isfinite(samples.xyz).all()):
+            raise CheckpointError(
+                f"{self.name} gave waypoints that are not finite; its weights are damaged, or not made for "
+                f"{self.model.dtype}"
+            )
         plan_samples = self._plan_samples(samples)
         return Plan(
             t0_ns=observation.t0_ns,
@@ -138,13 +160,14 @@ class DrivingPolicy:
     def answer(self, observation: Observation, question: str, *, seed: int = 0, temperature: float = 0.6) -> str:
         """Answer a question about the pictures, in text (1.5 only). Raises ObservationError or ModelInputError."""
         self._check_fits(observation)
-        if not question.strip():
-            raise ModelInputError("the question is empty")
+        _check_whole("seed", seed, least=0)
+        _check_text("question", question)
         pixel_values, grid_thw = self._pictures(observation)
-        model, streams, sampling = self.model, RowStreams(seed, 1), Sampling(temperature)
+        model, streams, sampling = self.model, RowStreams(seed, 1, REASONING_STREAM), Sampling(temperature)
         ids = question_prompt(model.tokenizer, model.config, grid_thw, list(observation.roles), question)
         prompt = batch_prompts([ids], [grid_thw], model.config, model.tokenizer.pad)
-        context = model.read(prompt, model.vlm.encode_images(pixel_values.to(model.device), grid_thw))
+        features = model.vlm.encode_images(pixel_values.to(model.device), grid_thw)
+        context = model.read(prompt, features, room=MAX_REASONING_TOKENS)
         tokens = model.answer(context, lambda logits: next_tokens(logits, sampling, streams), MAX_REASONING_TOKENS)
         return model.tokenizer.decode(tokens[0].tolist(), skip_special=True).strip()
 
@@ -169,8 +192,8 @@ class DrivingPolicy:
             raise ObservationError(
                 f"ego history has {poses} poses; {self.name} takes {config.history_steps}, 0.1 s apart, the last at t0"
             )
-        if observation.navigation is not None and not observation.navigation.strip():
-            raise ObservationError("navigation text is empty; use None where there is no instruction")
+        if observation.navigation is not None:
+            _check_text("navigation", observation.navigation)
 
     def _pictures(self, observation: Observation) -> tuple[torch.Tensor, torch.Tensor]:
         return preprocess([image for camera in observation.cameras for image in camera.images], self.model.config)
@@ -205,16 +228,17 @@ def medoid(samples: tuple[PlanSample, ...]) -> int:
     return candidates[int(distance.argmin())]
 
 
-def find_model(name: str) -> Path:
-    """The folder of a model: a local one, a shipped one, or the hub's copy. Raises CheckpointError."""
-    if Path(name).is_dir():
+def find_model(name: str, *, weights: bool = True) -> Path:
+    """The folder of a model: a local one, a shipped one, or the hub's copy, without its weights where they are not
+    wanted. Raises CheckpointError."""
+    if name and Path(name).is_dir():
         return Path(name)
     shipped = {path.name: path for folder in _model_folders() for path in sorted(folder.iterdir()) if path.is_dir()}
     if name in shipped:
         return shipped[name]
     looks_like_hub_id = name.count("/") == 1 and not name.startswith((".", "/", "~"))
     if looks_like_hub_id:
-        return fetch_from_hub(name)
+        return fetch_from_hub(name, weights=weights)
     known = ", ".join(shipped) or "none"
     raise CheckpointError(
         f"unknown model {name!r}: it is no local folder, no shipped model ({known}) and no hub id such as "
@@ -224,13 +248,37 @@ def find_model(name: str) -> Path:
 
 def _model_folders() -> list[Path]:
     """`models/` of the source tree, or where an installation put it."""
-    places = (Path(__file__).parents[1] / "models", Path(sysconfig.get_path("data")) / "share/alpamayo_ros/models")
+    source = Path(__file__).parents[1]
+    installed = Path(sysconfig.get_path("data")) / "share/alpamayo_ros"
+    places = [tree / "models" for tree in (source, installed) if (tree / "package.xml").is_file()]
     return [place for place in places if place.is_dir()]
 
 
-def _check_positive(name: str, value: int) -> None:
-    if value < 1:
-        raise ModelInputError(f"{name} is {value}; it must be 1 or more")
+def _sample_in_memory(model: AlpamayoModel, *inputs: Any, num_samples: int, **options: Any) -> Samples:
+    """`model.sample`, with one clear error where the GPU's memory is too small for it."""
+    try:
+        return model.sample(*inputs, num_samples=num_samples, **options)
+    except torch.OutOfMemoryError:
+        raise ModelInputError(
+            f"the GPU's memory does not hold the model and num_samples = {num_samples}; ask for fewer samples"
+        ) from None
+
+
+def _check_whole(name: str, value: int, least: int) -> None:
+    if not isinstance(value, int) or value < least:
+        raise ModelInputError(f"{name} is {value}; it must be a whole number, {least} or more")
+
+
+def _check_text(name: str, text: str) -> None:
+    """Text from outside: some characters, not too many, and all of them encodable."""
+    if not isinstance(text, str) or not text.strip():
+        raise ModelInputError(f"{name} text is {text!r}; give some text, or leave it out")
+    if len(text) > MAX_OUTSIDE_TEXT:
+        raise ModelInputError(f"{name} text has {len(text)} characters; at most {MAX_OUTSIDE_TEXT} are read")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise ModelInputError(f"{name} text is not Unicode at character {error.start}; send it as UTF-8") from None
 
 
 def _labels(roles: tuple[CameraRole, ...]) -> str:

@@ -124,7 +124,15 @@ def test_answer(policies):
         ("15", {"count": 5}, {}, "has 5 frames"),
         ("r1", {"poses": 15}, {}, "history has 15 poses; .* takes 16"),
         ("r1", {"navigation": "left"}, {}, "trained without navigation"),
-        ("15", {"navigation": "  "}, {}, "navigation text is empty"),
+        ("15", {"navigation": "  "}, {}, "navigation text is '  '"),
+        ("15", {"navigation": 7}, {}, "navigation text is 7"),
+        ("15", {"navigation": "left" * 300}, {}, "1200 characters; at most 1000"),
+        ("15", {"navigation": "turn \ud800"}, {}, "not Unicode at character 5"),
+        ("15", {"navigation": "left"}, {"navigation_guidance": float("nan")}, "navigation_guidance is nan"),
+        ("r1", {}, {"noise_temperature": float("nan")}, "noise_temperature is nan"),
+        ("r1", {}, {"noise_temperature": -1.0}, "noise_temperature is -1"),
+        ("r1", {}, {"autoregressive": True, "flow_steps": 3}, "drop flow_steps"),
+        ("r1", {}, {"num_samples": 1.5}, "num_samples is 1.5"),
         ("15", {}, {"navigation_guidance": 2.0}, "without navigation text"),
         ("r1", {}, {"num_samples": 0}, "num_samples is 0"),
         ("r1", {}, {"flow_steps": 0}, "flow_steps is 0"),
@@ -137,6 +145,21 @@ def test_what_does_not_fit_is_refused_in_one_line(policies, release, given, opti
     with pytest.raises((ObservationError, ModelInputError), match=message) as error:
         policies[release].plan(observe(**given), **options)
     assert "\n" not in str(error.value)
+
+
+def test_damaged_weights_give_no_plan(policies):
+    broken = DrivingPolicy.from_pretrained(FOLDER / "ar1_tiny", language_model=FOLDER / "vlm_tiny")
+    broken.model.action_out_proj.bias.fill_(float("nan"))
+    with pytest.raises(CheckpointError, match="waypoints that are not finite"):
+        broken.plan(observe())
+
+
+def test_save_pretrained(policies, tmp_path):
+    policies["15"].save_pretrained(tmp_path / "saved")
+    again = DrivingPolicy.from_pretrained(tmp_path / "saved")
+    a, b = (policy.plan(observe((1, 3)), seed=2).chosen for policy in (policies["15"], again))
+    assert a.reasoning == b.reasoning
+    np.testing.assert_array_equal(a.trajectory.positions, b.trajectory.positions)
 
 
 def test_unknown_names():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import click
@@ -18,6 +19,10 @@ class _OneLineErrors(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            raise click.ClickException(f"{error.filename}: {error.strerror}") from None
         except ValueError as error:
             # Imported only now: `--help` must not wait for torch.
             from alpamayo_ros.datasets.recording import RecordingError
@@ -34,6 +39,8 @@ class _OneLineErrors(click.Group):
 @click.version_option(package_name="alpamayo_ros")
 def main() -> None:
     """Alpamayo-R1: a driving model that reasons before it acts."""
+    # Read when cv2 is imported. Of a damaged picture we say so ourselves, in one line.
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 
 main.add_command(doctor)

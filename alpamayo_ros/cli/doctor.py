@@ -20,6 +20,8 @@ _GIB = 1 << 30
 @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 def doctor(model: str | None, language_model: Path | None, as_json: bool) -> None:
     """Report device, memory, model size and what is missing."""
+    if language_model is not None and model is None:
+        raise click.UsageError("--language-model says nothing without --model")
     report = _examine(model, language_model)
     if as_json:
         click.echo(json.dumps(report))
@@ -34,6 +36,8 @@ def doctor(model: str | None, language_model: Path | None, as_json: bool) -> Non
 def _examine(model: str | None, language_model: Path | None = None) -> dict[str, Any]:
     """Facts by name; under `missing`, one sentence for each thing that is not there. Raises CheckpointError."""
     import torch
+
+    from alpamayo_ros.policy import find_model
 
     missing = []
     gpus = []
@@ -59,7 +63,10 @@ def _examine(model: str | None, language_model: Path | None = None) -> dict[str,
         "gpu": ", ".join(f"{name}, {memory / _GIB:.1f} GiB" for name, memory in gpus) or "none",
     }
     if model is not None:
-        size = _describe(report, model, language_model)
+        folder = find_model(model, weights=False)
+        size = _describe(report, model, folder, language_model)
+        if not any(folder.glob("*.safetensors")):
+            missing.append(f"weights: {folder} holds no .safetensors file yet")
         largest = max([host, *(memory for _, memory in gpus)])
         if size > largest:
             missing.append(
@@ -69,15 +76,14 @@ def _examine(model: str | None, language_model: Path | None = None) -> dict[str,
     return report
 
 
-def _describe(report: dict[str, Any], name: str, language_model: Path | None) -> int:
+def _describe(report: dict[str, Any], name: str, folder: Path, language_model: Path | None) -> int:
     """Add what is known of a model without reading its weights; returns their size in bytes."""
     import torch
 
-    from alpamayo_ros.policy import find_model
     from alpamayo_ros.vla.checkpoint import load_config
     from alpamayo_ros.vla.model import AlpamayoModel
 
-    config, tokenizer = load_config(find_model(name), language_model)
+    config, tokenizer = load_config(folder, language_model)
     with torch.device("meta"):
         parameters = sum(parameter.numel() for parameter in AlpamayoModel(config, tokenizer).parameters())
     size = parameters * getattr(torch, config.model_dtype).itemsize

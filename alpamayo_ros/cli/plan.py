@@ -19,8 +19,15 @@ from alpamayo_ros.types import Plan
 @click.option("--language-model", type=Path, help="Folder of the language model that a released config names.")
 @click.option("--device", help="cpu, cuda, cuda:1 …; by default the GPU when there is one.")
 @click.option("--dtype", type=click.Choice(["float32", "bfloat16"]), help="By default that of the weights.")
-@click.option("--t0", "t0_ns", type=int, help="Time of the plan in ns; by default the newest that all files cover.")
-@click.option("--slop-ms", type=float, default=50.0, show_default=True, help="How far a frame may be from its time.")
+@click.option(
+    "--t0",
+    "t0_ns",
+    type=click.IntRange(0, 2**63 - 1),
+    help="Time of the plan in ns; by default the newest that all files cover.",
+)
+@click.option(
+    "--slop-ms", type=click.IntRange(0), default=50, show_default=True, help="How far a frame may be from its time."
+)
 @click.option("--navigation", help='Driving instruction such as "Turn left in 40 m" (1.5 only).')
 @click.option("--navigation-guidance", type=float, help="Weight of guidance by the instruction; 1 is none.")
 @click.option("--samples", "num_samples", type=int, default=1, show_default=True, help="Trajectories to sample.")
@@ -42,7 +49,7 @@ def plan(
     device: str | None,
     dtype: str | None,
     t0_ns: int | None,
-    slop_ms: float,
+    slop_ms: int,
     navigation: str | None,
     output: Path,
     as_json: bool,
@@ -59,12 +66,12 @@ def plan(
         recording.newest_t0_ns if t0_ns is None else t0_ns,
         frames=config.frames_per_camera,
         history_steps=config.history_steps,
-        slop_ns=round(slop_ms * 1e6),
+        slop_ns=slop_ms * 1_000_000,
         navigation=navigation,
     )
+    output.mkdir(parents=True, exist_ok=True)  # first: a plan that cannot be kept is not worth minutes on a CPU
     made = policy.plan(observation, **options)
     document = _plan_json(made)
-    output.mkdir(parents=True, exist_ok=True)
     (output / "plan.json").write_text(json.dumps(document, indent=2) + "\n")
     _write_waypoints(made, output / "waypoints.csv")
     if as_json:

@@ -11,6 +11,7 @@ import numpy as np
 from alpamayo_ros.simulation.cameras import DenseLabels, Labeller, Renderer
 from alpamayo_ros.simulation.cameras.labels import PATH_LENGTH
 from alpamayo_ros.simulation.episode import Episode, drive_expert
+from alpamayo_ros.simulation.motion import seen_from
 from alpamayo_ros.simulation.scenarios import build
 from alpamayo_ros.simulation.world import PERIOD, Ego, Scenario, Variant, World
 from alpamayo_ros.types import CameraFrames, CameraRole, EgoHistory, Observation, Trajectory
@@ -104,7 +105,7 @@ class Drive:
         if tick < HISTORY - 1:
             raise ValueError(f"tick {tick} has no {HISTORY} poses before it; the first that has is {HISTORY - 1}")
         egos = [self.world(past).ego for past in range(tick - HISTORY + 1, tick + 1)]
-        return EgoHistory(*_seen_from(self.world(tick).ego, egos))
+        return EgoHistory(*(part.astype(np.float32) for part in seen_from(self.world(tick).ego, egos)))
 
     def future(self, tick: int) -> Trajectory:
         """What the expert drove in the 6.4 s after a tick. Raises ValueError where the drive ends before."""
@@ -117,7 +118,8 @@ class Drive:
         egos = [self.world(tick + i).ego for i in range(1, count + 1) if tick + i in self.ticks]
         columns = np.array([(ego.speed, ego.acceleration, ego.curvature) for ego in egos], np.float32).reshape(-1, 3)
         times = PERIOD * np.arange(1, len(egos) + 1)
-        return Trajectory(times, *_seen_from(self.world(tick).ego, egos), *columns.T)
+        places = (part.astype(np.float32) for part in seen_from(self.world(tick).ego, egos))
+        return Trajectory(times, *places, *columns.T)
 
     def motions(self, rate: int) -> list[Motion]:
         """The ego vehicle `rate` times a second, from the first state to the last, the states' own times included.
@@ -146,17 +148,3 @@ def _between(before: Ego, after: Ego, share: float, stamp_ns: int) -> Motion:
     yaw = before.yaw + after.curvature * (before.speed * time + after.acceleration * time * time / 2)
     x, y = before.x + vx * time + (ux - vx) * gain, before.y + vy * time + (uy - vy) * gain
     return Motion(stamp_ns, float(x), float(y), float(yaw), speed, speed * after.curvature)
-
-
-def _seen_from(origin: Ego, egos: list[Ego]) -> tuple[np.ndarray, np.ndarray]:
-    """Positions (N, 3) and rotations (N, 3, 3) in the frame of `origin`, float32."""
-    poses = np.array([(ego.x, ego.y, ego.yaw) for ego in egos]).reshape(-1, 3)
-    c, s = np.cos(origin.yaw), np.sin(origin.yaw)
-    positions = np.zeros((len(egos), 3))
-    positions[:, :2] = (poses[:, :2] - [origin.x, origin.y]) @ np.array([[c, -s], [s, c]])
-    cosine, sine = np.cos(poses[:, 2] - origin.yaw), np.sin(poses[:, 2] - origin.yaw)
-    rotations = np.zeros((len(egos), 3, 3))
-    rotations[:, 0, 0] = rotations[:, 1, 1] = cosine
-    rotations[:, 1, 0], rotations[:, 0, 1] = sine, -sine
-    rotations[:, 2, 2] = 1.0
-    return positions.astype(np.float32), rotations.astype(np.float32)

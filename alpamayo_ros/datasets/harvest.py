@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from alpamayo_ros.datasets.drive import FUTURE, Drive
-from alpamayo_ros.datasets.labels import Rejection, label
+from alpamayo_ros.datasets.labels import Rejection, agreeing, label
 from alpamayo_ros.datasets.plan import DatasetPlan
 from alpamayo_ros.datasets.sample import Sample, encode
 from alpamayo_ros.datasets.shard import Members
@@ -48,6 +48,8 @@ def harvest(plan: DatasetPlan, kind: str, seed: int, variant: str) -> Harvest:
         return found
     for tick, rule in moments.items():
         made = label(drive.episode, tick, drive.rig, plan.others)
+        if not isinstance(made, Rejection):
+            made = agreeing(made, drive.world(tick), drive.future(tick))
         if isinstance(made, Rejection):
             found.drop(made.check, f"{name}-{tick}: {made.reason}")
             continue

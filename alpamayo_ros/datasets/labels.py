@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from alpamayo_ros.reasoning.composer import MAX_COMPONENTS, phrasings
+from alpamayo_ros.reasoning.consistency import check_consistency
+from alpamayo_ros.reasoning.meta_actions import meta_actions
+from alpamayo_ros.reasoning.parser import parse
 from alpamayo_ros.reasoning.quality import failed_checks
 from alpamayo_ros.reasoning.vocabulary import VocabularyError
 from alpamayo_ros.simulation.episode import Episode
 from alpamayo_ros.simulation.explanation import explain
-from alpamayo_ros.types import CriticalComponent, Decision
+from alpamayo_ros.simulation.lane_track import lane_track
+from alpamayo_ros.simulation.world import World
+from alpamayo_ros.types import CriticalComponent, Decision, Trajectory
 from alpamayo_ros.types.rig import Rig
 
 
@@ -47,7 +52,8 @@ class Label:
 @dataclass(frozen=True)
 class Rejection:
     """A moment that is not to be learned from. check: `unobserved` (a cause that no picture of the two seconds shows),
-    `no_trace` (nothing to be said with the vocabulary), or the quality check that every phrasing fails."""
+    `no_trace` (nothing to be said with the vocabulary), `inconsistent` (the expert's motion belies every phrasing), or
+    the quality check that every phrasing fails."""
 
     check: str
     reason: str
@@ -87,3 +93,18 @@ def label(episode: Episode, tick: int, rig: Rig, others: int = 1) -> Label | Rej
         ),
         explained.innocent,
     )  # fmt: skip
+
+
+def agreeing(made: Label, world: World, future: Trajectory) -> Label | Rejection:
+    """The label with those of its sentences that agree with what the expert then drove, or why there is none.
+
+    A sentence is a first decision, and 6.4 s may hold a second: such a moment would teach words that the motion belies.
+    """
+    actions = meta_actions(future, lane_track(world, future))
+    verdicts = {text: check_consistency(parse(text), actions) for text in made.sentences}
+    sentences = tuple(text for text, verdict in verdicts.items() if verdict.consistent)
+    if sentences:
+        return replace(made, sentences=sentences)
+    text, verdict = next(iter(verdicts.items()))
+    axis = verdict.longitudinal if not verdict.longitudinal.agrees else verdict.lateral
+    return Rejection("inconsistent", f"{axis.reason}: {text}")

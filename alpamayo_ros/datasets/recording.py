@@ -10,6 +10,7 @@ import csv
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
 EGO_COLUMNS = ("stamp_ns", "x", "y", "z", "qx", "qy", "qz", "qw")
+MAX_STAMP_NS = np.iinfo(np.int64).max
 
 
 class RecordingError(ValueError):
@@ -53,6 +55,9 @@ class Recording:
             dated = sorted((_stamp(path), path) for path in folder.iterdir() if path.suffix.lower() in PICTURE_SUFFIXES)
             if not dated:
                 raise RecordingError(f"{folder} holds no picture ({', '.join(PICTURE_SUFFIXES)})")
+            for (stamp, path), (following, other) in pairwise(dated):
+                if stamp == following:
+                    raise RecordingError(f"{path} and {other.name} have the same stamp; keep one of them")
             stamps[role] = np.array([stamp for stamp, _ in dated], dtype=np.int64)
             pictures[role] = [path for _, path in dated]
         if not pictures:
@@ -99,7 +104,7 @@ def write_recording(
 
 
 def _stamp(path: Path) -> int:
-    if not path.stem.isdigit():
+    if not path.stem.isdecimal() or int(path.stem) > MAX_STAMP_NS:
         raise RecordingError(
             f"{path}: the name of a picture must be its stamp in nanoseconds, as in 1700000000000000000.jpg"
         )
@@ -109,7 +114,12 @@ def _stamp(path: Path) -> int:
 def _read_pictures(paths: list[Path]) -> np.ndarray:
     pictures = []
     for path in paths:
-        bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        data = path.read_bytes()
+        # Not imread: of a JPEG that was cut off it makes a picture with grey for what is missing. imdecode refuses.
+        try:
+            bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+        except cv2.error:  # an empty file, or a header with an absurd size
+            bgr = None
         if bgr is None:
             raise RecordingError(f"{path} is no readable picture; it is damaged or truncated")
         pictures.append(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
@@ -121,24 +131,35 @@ def _read_pictures(paths: list[Path]) -> np.ndarray:
 
 def _read_ego(path: Path) -> EgoTrack:
     if not path.is_file():
-        raise RecordingError(f"{path} is missing; give the ego poses as CSV with columns {','.join(EGO_COLUMNS)}")
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
-        missing = [name for name in EGO_COLUMNS if name not in (reader.fieldnames or [])]
-        if missing:
-            raise RecordingError(
-                f"{path} lacks the columns {', '.join(missing)}; its header must name {','.join(EGO_COLUMNS)}"
-            )
-        rows = list(reader)
+        raise RecordingError(f"{path} is no file; give the ego poses as CSV with columns {','.join(EGO_COLUMNS)}")
+    try:
+        # utf-8-sig: spreadsheets put a byte order mark before the header.
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return _parse_ego(path, csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise RecordingError(f"{path} is not CSV text ({error})") from None
+    except Refusal as refusal:
+        raise RecordingError(f"{path}: {refusal}") from None
+
+
+def _parse_ego(path: Path, reader: csv.DictReader[str]) -> EgoTrack:
+    missing = [name for name in EGO_COLUMNS if name not in (reader.fieldnames or [])]
+    if missing:
+        raise RecordingError(
+            f"{path} lacks the columns {', '.join(missing)}; its header must name {','.join(EGO_COLUMNS)}"
+        )
     stamps, values = [], []
-    for line, row in enumerate(rows, start=2):
+    for row in reader:
+        fields = list(row.values())
         try:
+            # DictReader gathers what is left over under None: a decimal comma would shift every column.
+            if None in row or not 0 <= int(row["stamp_ns"]) <= MAX_STAMP_NS:
+                raise ValueError
             stamps.append(int(row["stamp_ns"]))
             values.append([float(row[name]) for name in EGO_COLUMNS[1:]])
         except (TypeError, ValueError):
-            raise RecordingError(f"{path}, line {line}: {dict(row)} is not one number for each column") from None
+            raise RecordingError(
+                f"{path}, line {reader.line_num}: {fields} is not one number for each column, the stamp in whole ns"
+            ) from None
     array = np.array(values, dtype=np.float64).reshape(-1, 7)
-    try:
-        return EgoTrack(np.array(stamps, dtype=np.int64), array[:, :3], array[:, 3:])
-    except Refusal as refusal:
-        raise RecordingError(f"{path}: {refusal}") from None
+    return EgoTrack(np.array(stamps, dtype=np.int64), array[:, :3], array[:, 3:])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from alpamayo_ros.evaluation.agreement import home_lane
 from alpamayo_ros.reasoning.vocabulary import VEHICLES, spoken
 from alpamayo_ros.simulation.component import component
+from alpamayo_ros.simulation.lane_track import home_lane
 from alpamayo_ros.simulation.visibility import visible
 from alpamayo_ros.simulation.world import World
 from alpamayo_ros.types import CriticalComponent

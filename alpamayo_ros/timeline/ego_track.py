@@ -53,6 +53,8 @@ class EgoTrack:
 
 
 def _check(stamps_ns: np.ndarray, positions: np.ndarray, quaternions: np.ndarray) -> None:
+    if stamps_ns.dtype != np.int64:
+        raise Refusal(f"ego stamps are {stamps_ns.dtype}; give int64 nanoseconds, a float cannot hold them")
     if len(stamps_ns) < 2:
         raise Refusal(f"{len(stamps_ns)} ego poses; at least two are needed")
     if len(positions) != len(stamps_ns) or len(quaternions) != len(stamps_ns):

@@ -35,7 +35,7 @@ def choose_frames(source: str, stamps_ns: np.ndarray, t0_ns: int, count: int, sl
         worst = int(distance.argmax())
         raise Refusal(
             f"{source}: nearest frame to t0 − {(count - 1 - worst) / 10:.1f} s is {distance[worst] / 1e6:.0f} ms away; "
-            f"allowed are {slop_ns / 1e6:.0f} ms (t0 = {t0_ns} ns)"
+            f"allowed are {slop_ns / 1e6:.0f} ms (t0 = {t0_ns} ns, frames cover {stamps_ns[0]} … {stamps_ns[-1]} ns)"
         )
     if len(np.unique(chosen)) < count:
         raise Refusal(f"{source}: two of the {count} wanted frames are the same one; it runs slower than 10 Hz")

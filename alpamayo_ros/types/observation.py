@@ -40,16 +40,34 @@ class Observation:
     navigation: str | None = None
 
     def __post_init__(self) -> None:
+        if not isinstance(self.t0_ns, int):
+            raise ObservationError(f"t0 is {self.t0_ns!r}; give nanoseconds as an int")
         if not self.cameras:
             raise ObservationError("no camera in the observation; give the frames of at least one")
         for camera in self.cameras:
             _check_frames(camera)
+            _check_age(camera, self.t0_ns)
         _check_order([camera.role for camera in self.cameras])
         _check_history(self.ego_history)
 
     @property
     def roles(self) -> tuple[CameraRole, ...]:
         return tuple(camera.role for camera in self.cameras)
+
+
+MAX_FRAME_AGE_NS = 500_000_000
+"""Newest frame to t0, either way. The timeline is stricter; this refuses frames of another time altogether."""
+
+MAX_POSITION = 1000.0
+"""Metres from the origin in 1.5 s of driving; beyond lies another frame, or damage."""
+
+
+def _check_age(camera: CameraFrames, t0_ns: int) -> None:
+    age = t0_ns - int(camera.stamps_ns[-1])
+    if abs(age) > MAX_FRAME_AGE_NS:
+        raise ObservationError(
+            f"camera {camera.role.label}: its newest frame is {age / 1e9:.1f} s before t0; give the frames of t0"
+        )
 
 
 def _check_order(roles: list[CameraRole]) -> None:
@@ -65,7 +83,11 @@ def _check_order(roles: list[CameraRole]) -> None:
 
 
 def _check_frames(camera: CameraFrames) -> None:
+    if not isinstance(camera.role, CameraRole):
+        raise ObservationError(f"camera role {camera.role!r} is no CameraRole; use CameraRole({camera.role!r})")
     images, stamps, name = camera.images, camera.stamps_ns, f"camera {camera.role.label}"
+    if not isinstance(images, np.ndarray) or not isinstance(stamps, np.ndarray):
+        raise ObservationError(f"{name}: images and stamps must be numpy arrays; stack them first")
     if images.ndim != 4 or images.shape[-1] != 3 or 0 in images.shape:
         raise ObservationError(f"{name}: images have shape {images.shape}; expected (frames, height, width, 3), RGB")
     if images.dtype != np.uint8:
@@ -80,12 +102,12 @@ def _check_frames(camera: CameraFrames) -> None:
 
 
 def _check_history(history: EgoHistory) -> None:
-    for name, array, shape in (
-        ("positions", history.positions, (3,)),
-        ("rotations", history.rotations, (3, 3)),
+    for name, array, shape, expected in (
+        ("positions", history.positions, (3,), "(poses, 3)"),
+        ("rotations", history.rotations, (3, 3), "(poses, 3, 3)"),
     ):
-        if array.ndim != len(shape) + 1 or array.shape[1:] != shape:
-            raise ObservationError(f"ego history: {name} have shape {array.shape}; expected (poses, {shape})")
+        if not array.size or array.shape[1:] != shape:
+            raise ObservationError(f"ego history: {name} have shape {array.shape}; expected {expected}")
         if not np.issubdtype(array.dtype, np.floating):
             raise ObservationError(f"ego history: {name} are {array.dtype}; expected floating point")
         bad = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(axis=1))
@@ -93,13 +115,24 @@ def _check_history(history: EgoHistory) -> None:
             raise ObservationError(f"ego history: pose {bad[0]} has non-finite {name}; drop it and wait for odometry")
     if len(history.positions) != len(history.rotations):
         raise ObservationError(
-            f"ego history: {len(history.positions)} positions but {len(history.rotations)} rotations"
+            f"ego history: {len(history.positions)} positions but {len(history.rotations)} rotations; give one of each "
+            "for each pose"
+        )
+    if np.abs(history.positions).max() > MAX_POSITION:
+        raise ObservationError(
+            f"ego history: a position is {np.abs(history.positions).max():.3g} m from the origin; express poses in the "
+            "ego frame at t0"
         )
     gram = history.rotations @ history.rotations.transpose(0, 2, 1)
     off = np.flatnonzero(np.abs(gram - np.eye(3)).max(axis=(1, 2)) > 1e-3)
     if off.size:
         raise ObservationError(
             f"ego history: rotation {off[0]} is not orthonormal; normalise the quaternion it is from"
+        )
+    mirrored = np.flatnonzero(np.linalg.det(history.rotations) < 0)
+    if mirrored.size:
+        raise ObservationError(
+            f"ego history: rotation {mirrored[0]} is a mirror image; use right-handed axes (x forward, y left, z up)"
         )
     at_origin = np.abs(history.positions[-1]).max() < 1e-3 and np.abs(history.rotations[-1] - np.eye(3)).max() < 1e-3
     if not at_origin:

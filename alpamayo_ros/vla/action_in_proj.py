@@ -24,8 +24,9 @@ class FourierFeatures(nn.Module):
 
     def __init__(self, features: int, max_freq: float, *, persistent: bool, constants_dtype: torch.dtype) -> None:
         super().__init__()
-        freqs = torch.logspace(0, math.log10(max_freq), features // 2, device="cpu").to(constants_dtype).float()
-        self.register_buffer("freqs", freqs[None], persistent=persistent)
+        # Made in the released dtype, as 1.5 makes them: rounding float32 ones gives others for many `max_freq`.
+        freqs = torch.logspace(0, math.log10(max_freq), features // 2, dtype=constants_dtype, device="cpu")
+        self.register_buffer("freqs", freqs.float()[None], persistent=persistent)
 
     def forward(self, x: Tensor) -> Tensor:
         """(…) to (…, features), float32."""

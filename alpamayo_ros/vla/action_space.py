@@ -55,8 +55,8 @@ class UnicycleActionSpace(nn.Module):
 
     def physical(self, action: Tensor) -> tuple[Tensor, Tensor]:
         """Denormalise `action` (B, N, 2) into acceleration (B, N) m/s² and curvature (B, N) 1/m."""
-        accel = action[..., 0] * self.accel_std.to(action.dtype) + self.accel_mean.to(action.dtype)
-        curvature = action[..., 1] * self.curvature_std.to(action.dtype) + self.curvature_mean.to(action.dtype)
+        accel = action[..., 0] * self.accel_std.to(action) + self.accel_mean.to(action)
+        curvature = action[..., 1] * self.curvature_std.to(action) + self.curvature_mean.to(action)
         return accel, curvature
 
     def rollout(self, action: Tensor, initial_speed: Tensor) -> UnicycleStates:
@@ -115,8 +115,9 @@ class UnicycleActionSpace(nn.Module):
     ) -> Tensor:
         """The normalised action (B, N, 2) whose trajectory is closest to the given future (B, N, 3), (B, N, 3, 3)."""
         states = self.states_of(history_xyz, history_rot, future_xyz, future_rot)
-        accel = (states.accel - self.accel_mean) / self.accel_std
-        curvature = (states.curvature - self.curvature_mean) / self.curvature_std
+        device = states.accel.device
+        accel = (states.accel - self.accel_mean.to(device)) / self.accel_std.to(device)
+        curvature = (states.curvature - self.curvature_mean.to(device)) / self.curvature_std.to(device)
         return torch.stack([accel, curvature], dim=-1)
 
     def is_within_bounds(self, action: Tensor) -> Tensor:

@@ -1,11 +1,12 @@
 """Model folders: config.json, tokenizer.json or the language model's folder, and weights in safetensors.
 
-Only safetensors is read, never pickle. Names and shapes of all tensors are compared before any weight is read; then
-each goes straight to its device and dtype, one at a time, so that memory holds one copy of the model and one tensor.
+Only safetensors is read, never pickle. Names, shapes and kinds of all tensors are compared before any weight is read;
+then each goes straight to its device and dtype, one at a time: memory holds one copy of the model and one tensor.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -22,6 +23,7 @@ from alpamayo_ros.vla.tokenizer import AlpamayoTokenizer
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
+STORED_DTYPES = ("F64", "F32", "BF16", "F16")
 MAX_SHARD_BYTES = 5_000_000_000
 _NAMES_SHOWN = 4
 _MIB = 1 << 20
@@ -40,16 +42,12 @@ def load_model(
         or the hub's copy of that name. dtype: of the weights; by default the one that the config names.
     Raises CheckpointError.
     """
+    target = _usable_device(device)
     config, tokenizer = load_config(folder, language_model)
-    target = torch.device(device)
-    if target.type == "cuda" and not torch.cuda.is_available():
-        raise CheckpointError("device 'cuda' was asked for, but torch sees no GPU; use device 'cpu' or fix the driver")
     with torch.device("meta"):
         model = AlpamayoModel(config, tokenizer)
-    _fill(model, _tensor_files(folder), target, dtype or getattr(torch, config.model_dtype))
-    model.to(target).eval().requires_grad_(False)
-    model.action_space.cpu()  # see AlpamayoModel.sample
-    return model
+    _fill(model, _tensor_files(folder), target, dtype or getattr(torch, config.weights_dtype))
+    return model.to(target).eval().requires_grad_(False)
 
 
 def load_config(folder: Path, language_model: Path | None = None) -> tuple[ModelConfig, AlpamayoTokenizer]:
@@ -67,6 +65,11 @@ def load_config(folder: Path, language_model: Path | None = None) -> tuple[Model
             f"the vocabulary has {len(tokenizer)} tokens, but config.json says vocab_size {config.vocab_size}; "
             "the tokenizer and the weights are not of one model"
         )
+    if tokenizer.special_ids["image_pad"] != config.image_token_id:
+        raise CheckpointError(
+            f"<|image_pad|> has id {tokenizer.special_ids['image_pad']} in the vocabulary, but image_token_id is "
+            f"{config.image_token_id}; the tokenizer and the language model's config.json are not of one model"
+        )
     expected = document.get("traj_token_start_idx", tokenizer.future_bin_0)
     if tokenizer.future_bin_0 != expected:
         raise CheckpointError(
@@ -77,9 +80,15 @@ def load_config(folder: Path, language_model: Path | None = None) -> tuple[Model
 
 
 def save_model(model: AlpamayoModel, folder: Path, max_shard_bytes: int = MAX_SHARD_BYTES) -> None:
-    """Write config.json (our form), tokenizer.json and safetensors, in shards with an index when they are large."""
+    """Write config.json (our form), tokenizer.json and safetensors, in shards with an index when they are large.
+
+    Weights that an earlier save left in the folder are removed: an old index would hide the new weights.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(config_to_json(model.config), indent=2) + "\n")
+    for old in [folder / INDEX, *folder.glob("model*.safetensors")]:
+        old.unlink(missing_ok=True)
+    config = dataclasses.replace(model.config, weights_dtype=str(model.dtype).removeprefix("torch."))
+    (folder / "config.json").write_text(json.dumps(config_to_json(config), indent=2) + "\n")
     model.tokenizer.save(folder / "tokenizer.json")
     shards: list[dict[str, torch.Tensor]] = [{}]
     size = total = 0
@@ -116,7 +125,7 @@ def fetch_from_hub(repository: str, *, weights: bool = True) -> Path:
     try:
         return Path(snapshot_download(repository, allow_patterns=patterns))
     except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = str(error).strip().splitlines()[0].rstrip(".")
         raise CheckpointError(f"cannot fetch {repository!r} from the hub: {reason}; give a local folder") from None
 
 
@@ -137,7 +146,7 @@ def fingerprint(folder: Path) -> str:
 
 def _find_language_model(folder: Path, document: dict[str, Any]) -> Path:
     name = document.get("vlm_name_or_path")
-    if not name:
+    if not isinstance(name, str) or not name:
         raise CheckpointError(f"{folder}/config.json names no vlm_name_or_path; give the language model's folder")
     for candidate in (folder.parent / name, folder.parent / Path(name).name):
         if (candidate / "config.json").is_file():
@@ -155,7 +164,7 @@ def _read_json(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path} is missing; a model folder holds config.json and weights in safetensors")
     try:
         document = json.loads(path.read_text())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is not valid JSON ({error}); fetch it again") from None
     if not isinstance(document, dict):
         raise CheckpointError(f"{path} holds a {type(document).__name__}; expected an object")
@@ -165,7 +174,9 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _tensor_files(folder: Path) -> dict[str, Path]:
     """The file of each tensor."""
     if (folder / INDEX).is_file():
-        weight_map = _read_json(folder / INDEX).get("weight_map", {})
+        weight_map = _read_json(folder / INDEX).get("weight_map")
+        if not isinstance(weight_map, dict) or not all(Path(file).name == file for file in weight_map.values()):
+            raise CheckpointError(f"{folder / INDEX}: weight_map must name files of this folder; fetch it again")
         missing = sorted({file for file in weight_map.values() if not (folder / file).is_file()})
         if missing:
             raise CheckpointError(f"{folder} lacks {_listed(missing)}, named by {INDEX}; finish the download")
@@ -193,14 +204,17 @@ def _fill(model: AlpamayoModel, files: dict[str, Path], device: torch.device, dt
         raise CheckpointError(
             f"the weights do not fit config.json: {' and '.join(parts)}; is this the folder of another model?"
         )
+    by_file = {path: [name for name, place in files.items() if place == path] for path in sorted({*files.values()})}
     buffers = dict(model.named_buffers())
-    for path in sorted(set(files.values())):
+    shapes = expected | {name: tuple(buffer.shape) for name, buffer in buffers.items()}
+    for path, names in by_file.items():
         with _open(path) as file:
-            for name in (name for name, place in files.items() if place == path):
+            for name in names:
+                _check_tensor(file, path, name, shapes[name])
+    for path, names in by_file.items():
+        with _open(path) as file:
+            for name in names:
                 tensor = _read_tensor(file, path, name)
-                shape = expected.get(name, tuple(buffers[name].shape) if name in buffers else None)
-                if tuple(tensor.shape) != shape:
-                    raise CheckpointError(f"{path.name}: {name} has shape {tuple(tensor.shape)}, the model {shape}")
                 if name in buffers:
                     # Constants stay float32, with the values they have in the released dtype.
                     buffers[name].copy_(tensor.to(getattr(torch, model.config.model_dtype)))
@@ -208,6 +222,33 @@ def _fill(model: AlpamayoModel, files: dict[str, Path], device: torch.device, dt
                 owner, _, leaf = name.rpartition(".")
                 moved = tensor.to(device=device, dtype=dtype, copy=True)
                 setattr(model.get_submodule(owner), leaf, torch.nn.Parameter(moved, requires_grad=False))
+
+
+def _usable_device(name: torch.device | str) -> torch.device:
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise CheckpointError(f"device {name!r} is unknown; use 'cpu', 'cuda' or 'cuda:0'") from None
+    if device.type not in ("cpu", "cuda"):
+        raise CheckpointError(f"device {name!r} is not supported; use 'cpu' or 'cuda'")
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        seen = torch.cuda.device_count() or "no"
+        raise CheckpointError(f"device {name!r} was asked for, but torch sees {seen} GPU; use 'cpu' or fix the driver")
+    return device
+
+
+def _check_tensor(file: Any, path: Path, name: str, expected: tuple[int, ...]) -> None:
+    try:
+        header = file.get_slice(name)
+    except SafetensorError as error:
+        raise CheckpointError(f"{path} holds no {name} ({error}); fetch it again") from None
+    if tuple(header.get_shape()) != expected:
+        raise CheckpointError(f"{path.name}: {name} has shape {tuple(header.get_shape())}, the model {expected}")
+    if header.get_dtype() not in STORED_DTYPES:
+        raise CheckpointError(
+            f"{path.name}: {name} is stored as {header.get_dtype()}; quantised checkpoints are not supported, only "
+            f"{', '.join(STORED_DTYPES)}"
+        )
 
 
 def _open(path: Path) -> Any:

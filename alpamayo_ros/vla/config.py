@@ -16,8 +16,11 @@ from alpamayo_ros.vla.errors import CheckpointError
 
 ModelType = Literal["alpamayo_r1", "alpamayo1_5"]
 
-ROLES = 7
-"""Number of camera roles of the released models."""
+DTYPES = ("float32", "bfloat16")
+"""Dtypes that weights may have."""
+
+RELEASED_ROLES = range(7)
+"""Camera roles of 1.5; R1 has the first three and the last."""
 
 
 @dataclass(frozen=True)
@@ -110,14 +113,16 @@ class ActionInProjConfig:
 class ModelConfig:
     """All numbers of an Alpamayo model.
 
-    model_dtype: the dtype of the released weights. Constants of the action space and Fourier frequencies take the
-        values they have in this dtype, whatever dtype the model is run in.
+    model_dtype: constants of the action space and Fourier frequencies have the values they take in this dtype, whatever
+        dtype the model is run in.
+    weights_dtype: the dtype of the stored weights.
     camera_roles: roles the model was trained with, in input order; with `any_camera_subset` any of them may be absent.
     frames_per_camera: frames of each camera, 0.1 s apart, the last at t0.
     """
 
     model_type: ModelType
     model_dtype: str
+    weights_dtype: str
     vocab_size: int
     vision: VisionConfig
     language: DecoderConfig
@@ -160,9 +165,15 @@ class ModelConfig:
 def config_from_json(document: dict[str, Any], vlm_document: dict[str, Any]) -> ModelConfig:
     """Read a model's `config.json` together with that of its language model. Raises CheckpointError."""
     try:
-        return _read(document, vlm_document)
+        config = _read(document, vlm_document)
+        _check(config)
+    except CheckpointError:
+        raise
     except KeyError as missing:
         raise CheckpointError(f"config.json lacks {missing}; it is not a complete Alpamayo configuration") from None
+    except (AttributeError, TypeError, ValueError) as error:
+        raise CheckpointError(f"config.json holds a value of the wrong kind ({error}); fetch it again") from None
+    return config
 
 
 def config_to_json(config: ModelConfig) -> dict[str, Any]:
@@ -173,6 +184,7 @@ def config_to_json(config: ModelConfig) -> dict[str, Any]:
     document: dict[str, Any] = {
         "model_type": config.model_type,
         "model_dtype": config.model_dtype,
+        "dtype": config.weights_dtype,
         "vocab_size": config.vocab_size,
         "vlm_backend": "qwenvl3",
         "action_space_cfg": action_space,
@@ -260,13 +272,18 @@ def _read(document: dict[str, Any], vlm_document: dict[str, Any]) -> ModelConfig
     return ModelConfig(
         model_type=model_type,
         model_dtype=document["model_dtype"],
+        weights_dtype=document.get("dtype") or document["model_dtype"],
         vocab_size=document["vocab_size"],
         vision=_read_vision(vlm_document["vision_config"]),
         language=language,
         expert=expert,
         action_space=_read_action_space(document["action_space_cfg"], "action_space_cfg"),
         action_in_proj=ActionInProjConfig(
-            **_checked(document["action_in_proj_cfg"], "action_in_proj_cfg", "PerWaypointActionInProjV2")
+            **_known(
+                ActionInProjConfig,
+                _checked(document["action_in_proj_cfg"], "action_in_proj_cfg", "PerWaypointActionInProjV2"),
+                "action_in_proj_cfg",
+            )
         ),
         future_tokens=FutureTokenConfig(
             action_space=_read_action_space(future["action_space_cfg"], "traj_tokenizer_cfg.action_space_cfg"),
@@ -283,11 +300,42 @@ def _read(document: dict[str, Any], vlm_document: dict[str, Any]) -> ModelConfig
         max_pixels=document["max_pixels"],
         image_token_id=vlm_document["image_token_id"],
         # Only our own form carries these; the releases were trained so.
-        camera_roles=tuple(document.get("camera_roles", range(ROLES) if names_cameras else (0, 1, 2, 6))),
+        camera_roles=tuple(document.get("camera_roles", RELEASED_ROLES if names_cameras else (0, 1, 2, 6))),
         frames_per_camera=document.get("frames_per_camera", 4),
         include_camera_ids=names_cameras,
         include_frame_nums=document.get("include_frame_nums", model_type == "alpamayo1_5"),
     )
+
+
+def _check(config: ModelConfig) -> None:
+    """Refuse numbers that load but cannot work together."""
+    steps, history = config.action_space.n_waypoints, config.history_tokens
+    axes = 4 if history.predict_yaw else 3
+    integers = (config.vocab_size, config.traj_vocab_size, config.min_pixels, config.frames_per_camera)
+    rules = {
+        f"model_dtype and dtype must be one of {', '.join(DTYPES)}": {config.model_dtype, config.weights_dtype}
+        <= {*DTYPES},
+        "sizes must be whole numbers above 0": all(isinstance(n, int) and n > 0 for n in integers),
+        f"tokens_per_future_traj must be 2 × n_waypoints = {2 * steps}": config.tokens_per_future_traj == 2 * steps,
+        f"tokens_per_history_traj must be a multiple of {axes}": config.tokens_per_history_traj % axes == 0,
+        "num_bins must be 2 or more": min(config.future_tokens.num_bins, history.num_bins) >= 2,
+        "traj_vocab_size must hold the bins of future and history": (
+            config.future_tokens.num_bins + history.num_bins <= config.traj_vocab_size
+        ),
+        "min_pixels must not be above max_pixels": config.min_pixels <= config.max_pixels,
+        "deepstack_visual_indexes must name blocks of the vision tower": all(
+            0 <= index < config.vision.depth for index in config.vision.deepstack_visual_indexes
+        ),
+        "include_camera_ids and include_frame_nums must be true or false": (
+            {type(config.include_camera_ids), type(config.include_frame_nums)} == {bool}
+        ),
+        "camera_roles must be ascending roles from 0 to 6": (
+            [*config.camera_roles] == sorted({*config.camera_roles} & {*RELEASED_ROLES})
+        ),
+    }
+    for rule, kept in rules.items():
+        if not kept:
+            raise CheckpointError(f"config.json: {rule}")
 
 
 def _read_language(vlm_document: dict[str, Any]) -> DecoderConfig:

@@ -5,11 +5,17 @@ Both read and write one key-value cache, so the expert sees what the language mo
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from alpamayo_ros.vla.config import DecoderConfig
+
+Mask = Tensor | Literal["causal"] | None
+"""Who may look where: (B, 1, T, columns) bool, True where a query may look; "causal" over an empty cache; None where
+every query sees every column."""
 
 
 class KVCache:
@@ -34,13 +40,15 @@ class KVCache:
         return self.keys.shape[3]
 
     def repeat(self, times: int, capacity: int) -> KVCache:
-        """Each row `times` times, with room for `capacity` columns."""
+        """Each row `times` times, with room for `capacity` columns; itself where that is what it is."""
+        if times == 1 and capacity <= self.capacity:
+            return self
 
         def repeated(old: Tensor) -> Tensor:
             layers, batch, heads, _, width = old.shape
-            new = old.new_empty(layers, batch * times, heads, capacity, width)
-            new[..., : self.length, :] = old[..., : self.length, :].repeat_interleave(times, dim=1)
-            return new
+            new = old.new_empty(layers, batch, times, heads, capacity, width)
+            new[..., : self.length, :] = old[:, :, None, :, : self.length]
+            return new.flatten(1, 2)
 
         return KVCache(repeated(self.keys), repeated(self.values), self.length)
 
@@ -80,14 +88,18 @@ class Attention(nn.Module):
         self.q_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
         self.k_norm = RMSNorm(config.head_dim, config.rms_norm_eps)
 
-    def forward(
-        self, hidden: Tensor, rotary: tuple[Tensor, Tensor], cache: KVCache, layer: int, mask: Tensor | None
-    ) -> Tensor:
+    def forward(self, hidden: Tensor, rotary: tuple[Tensor, Tensor], cache: KVCache, layer: int, mask: Mask) -> Tensor:
         q, k, v = (proj(hidden).unflatten(-1, (-1, self.head_dim)) for proj in (self.q_proj, self.k_proj, self.v_proj))
         q, k, v = self.q_norm(q).transpose(1, 2), self.k_norm(k).transpose(1, 2), v.transpose(1, 2)
         q, k = (rotate(x, *rotary).to(v.dtype) for x in (q, k))
         keys, values = cache.write(layer, k, v)
-        mixed = F.scaled_dot_product_attention(q, keys, values, attn_mask=mask, is_causal=mask is None, enable_gqa=True)
+        if isinstance(mask, Tensor):
+            # Kernels that take a mask do not take grouped queries, and the one that takes both is slow and wide.
+            groups = q.shape[1] // keys.shape[1]
+            keys, values = keys.repeat_interleave(groups, dim=1), values.repeat_interleave(groups, dim=1)
+            mixed = F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
+        else:
+            mixed = F.scaled_dot_product_attention(q, keys, values, is_causal=mask == "causal", enable_gqa=True)
         return self.o_proj(mixed.transpose(1, 2).flatten(2))
 
 
@@ -110,9 +122,7 @@ class DecoderLayer(nn.Module):
         self.input_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
         self.post_attention_layernorm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
-    def forward(
-        self, hidden: Tensor, rotary: tuple[Tensor, Tensor], cache: KVCache, layer: int, mask: Tensor | None
-    ) -> Tensor:
+    def forward(self, hidden: Tensor, rotary: tuple[Tensor, Tensor], cache: KVCache, layer: int, mask: Mask) -> Tensor:
         hidden = hidden + self.self_attn(self.input_layernorm(hidden), rotary, cache, layer, mask)
         return hidden + self.mlp(self.post_attention_layernorm(hidden))
 
@@ -126,20 +136,20 @@ class Decoder(nn.Module):
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.num_hidden_layers))
         self.norm = RMSNorm(config.hidden_size, config.rms_norm_eps)
 
-    def run(
+    def forward(
         self,
         hidden: Tensor,
         positions: Tensor,
         cache: KVCache,
-        mask: Tensor | None,
+        mask: Mask,
         deepstack: tuple[Tensor, Tensor] | None = None,
     ) -> Tensor:
-        """Run embeddings (B, T, hidden) at positions (3, B, T) behind the cache's filled columns.
+        """Run embeddings (B, T, hidden) at positions (3, B, T) behind the cache's filled columns: (B, T, hidden).
 
-        mask: (B, 1, T, columns) bool, True where a query may look; None for plain causal attention from an empty cache.
         deepstack: where pictures stand (B, T) bool and their features (layers, M, hidden), added to the output of
             the first layers.
-        Writes the new keys and values behind the cache's filled columns but leaves `cache.length` to the caller.
+        Writes the new keys and values behind the cache's filled columns; whoever wants to keep them advances
+        `cache.length`.
         """
         rotary = interleaved_mrope(positions, self.config, hidden.dtype)
         for index, layer in enumerate(self.layers):

@@ -18,9 +18,16 @@ from alpamayo_ros.vla.config import ModelConfig
 from alpamayo_ros.vla.decoder import Decoder, KVCache
 from alpamayo_ros.vla.flow_matching import Velocity, guided, integrate
 from alpamayo_ros.vla.prompt import PromptBatch
-from alpamayo_ros.vla.sampling import RowStreams, Sampling, next_tokens
+from alpamayo_ros.vla.sampling import (
+    NOISE_STREAM,
+    REASONING_STREAM,
+    TRAJECTORY_STREAM,
+    RowStreams,
+    Sampling,
+    next_tokens,
+)
 from alpamayo_ros.vla.tokenizer import AlpamayoTokenizer
-from alpamayo_ros.vla.trajectory_tokens import DeltaTokens, FutureTokens, extract_future_tokens
+from alpamayo_ros.vla.trajectory_tokens import DeltaTokens, FutureTokens
 from alpamayo_ros.vla.vision import VisionFeatures
 from alpamayo_ros.vla.vision_language import VisionLanguageModel, causal_mask
 
@@ -62,8 +69,11 @@ class Reasoning:
 
 @dataclass(frozen=True)
 class Samples:
-    """xyz: (B, 64, 3). rot: (B, 64, 3, 3). action: (B, 64, 2) normalised. initial_speed: (B,). Rows are prompt by
-    prompt, sample by sample. stage_ms: wall time by stage."""
+    """What `AlpamayoModel.sample` returns; row = prompt × num_samples + sample. All but `reasoning` is on the CPU.
+
+    action: (B, 64, 2) normalised. xyz: (B, 64, 3). rot: (B, 64, 3, 3). initial_speed: (B,).
+    stage_ms: wall time by stage.
+    """
 
     reasoning: Reasoning
     action: Tensor
@@ -133,32 +143,37 @@ class AlpamayoModel(nn.Module):
         (B, 16, 3, 3). Returns B × num_samples rows.
         """
         clock = _StageClock(self.device)
-        streams = RowStreams(seed, len(prompt.ids) * num_samples)
-        noise = streams.normal(self.config.action_space.n_waypoints, 2) * noise_temperature
-        history_xyz, history_rot = (part.repeat_interleave(num_samples, dim=0) for part in (history_xyz, history_rot))
+        rows = len(prompt.ids) * num_samples
+
+        def chooser(purpose: int) -> Choose:
+            streams = RowStreams(seed, rows, purpose)
+            return lambda logits: next_tokens(logits, sampling, streams)
 
         features = self.vlm.encode_images(pixel_values.to(self.device), grid_thw)
         clock.lap("vision")
-        context = self.read(prompt, features)
-        clock.lap("prefill")
         room = max_new_tokens + self.config.tokens_per_future_traj + 1
-        context = context.repeat(num_samples, context.cache.length + room)
-        reasoning = self.reason(context, lambda logits: next_tokens(logits, sampling, streams), max_new_tokens)
+        context = self.read(prompt, features, room).repeat(num_samples, prompt.ids.shape[1] + room)
+        clock.lap("prefill")
+        reasoning = self.reason(context, chooser(REASONING_STREAM), max_new_tokens)
         clock.lap("reasoning")
 
         if autoregressive:
-            action = self.speak_action(context, reasoning, lambda logits: next_tokens(logits, sampling, streams))
+            action = self.speak_action(context, reasoning, chooser(TRAJECTORY_STREAM))
             clock.lap("trajectory_tokens")
         else:
             velocity = self.velocity(context, reasoning)
             if guidance is not None:
-                other = self.listen(self.read(guidance.prompt_without_route, features), reasoning)
+                other = self.listen(self.read(guidance.prompt_without_route, features, room), reasoning)
                 velocity = guided(velocity, self.velocity(other, reasoning), guidance.weight)
-            action = integrate(velocity, noise.to(self.device), num_flow_steps)[-1]
+            noise = RowStreams(seed, rows, NOISE_STREAM).normal(self.config.action_space.n_waypoints, 2)
+            action = integrate(velocity, (noise * noise_temperature).to(self.device), num_flow_steps)[-1]
             clock.lap("flow_matching")
 
         # On the CPU: 64 steps are nothing to a GPU, and its cumulative sums are not reproducible to the bit.
         action = action.cpu()
+        history_xyz, history_rot = (
+            part.cpu().repeat_interleave(num_samples, dim=0) for part in (history_xyz, history_rot)
+        )
         initial_speed = self.action_space.speed_at_t0(history_xyz, history_rot)
         xyz, rot = self.action_space.action_to_trajectory(action, history_xyz, history_rot, initial_speed)
         clock.lap("unicycle")
@@ -166,13 +181,14 @@ class AlpamayoModel(nn.Module):
 
     # ---------------------------------------------------------------- reading and speaking
 
-    def read(self, prompt: PromptBatch, features: VisionFeatures) -> Context:
-        """Prefill: run the whole prompt (B rows)."""
+    def read(self, prompt: PromptBatch, features: VisionFeatures, room: int = 0) -> Context:
+        """Prefill: run the whole prompt (B rows), with room for so many more columns in the cache."""
         prompt = prompt.to(self.device)
         rows, length = prompt.ids.shape
-        cache = KVCache.empty(self.config.language, rows, length, self.device, self.dtype)
+        cache = KVCache.empty(self.config.language, rows, length + room, self.device, self.dtype)
         mask = causal_mask(prompt.is_real, length)
         hidden = self.vlm(prompt.ids, prompt.positions, cache, mask, features)
+        cache.length += length
         return Context(cache, length, prompt.is_real, prompt.rope_delta, self.vlm.logits(hidden[:, -1]))
 
     def feed(self, context: Context, tokens: Tensor, is_real: Tensor) -> None:
@@ -182,6 +198,7 @@ class AlpamayoModel(nn.Module):
         positions = (columns + context.rope_delta[:, None]).expand(3, -1, -1)
         context.is_real = torch.cat([context.is_real, is_real], dim=1)
         hidden = self.vlm(tokens, positions, cache, causal_mask(context.is_real, tokens.shape[1]))
+        cache.length += tokens.shape[1]
         context.logits = self.vlm.logits(hidden[:, -1])
 
     def reason(self, context: Context, choose: Choose, max_new_tokens: int) -> Reasoning:
@@ -236,16 +253,20 @@ class AlpamayoModel(nn.Module):
 
         The 64 action tokens see each other, the prompt without its padding, and the reasoning up to
         `<|traj_future_start|>`. In a row that never said it, they see what was said, and follow one position beyond it.
+        A row depends on itself alone. That deviates from the original twice: R1 leaves left padding visible (1.5 does
+        not), and both let a row that ended with `<|im_end|>` see the padding that longer rows append to it.
         """
         cache, visible, offset = context.cache, *self._visible(context, reasoning)
         steps = self.config.action_space.n_waypoints
         positions = (torch.arange(steps, device=self.device) + (context.rope_delta + offset)[:, None]).expand(3, -1, -1)
         among_themselves = torch.ones(len(visible), steps, dtype=torch.bool, device=self.device)
-        mask = torch.cat([visible, among_themselves], dim=1)[:, None, None].expand(-1, 1, steps, -1)
+        mask = None
+        if not bool(visible.all()):
+            mask = torch.cat([visible, among_themselves], dim=1)[:, None, None].expand(-1, 1, steps, -1)
 
         def velocity(action: Tensor, moment: float) -> Tensor:
             embedded = self.action_in_proj(action, torch.full((len(action),), moment, device=self.device))
-            return self.action_out_proj(self.expert.run(embedded, positions, cache, mask))
+            return self.action_out_proj(self.expert(embedded, positions, cache, mask))
 
         return velocity
 
@@ -258,27 +279,19 @@ class AlpamayoModel(nn.Module):
         column = torch.arange(visible.shape[1], device=self.device)
         visible = visible & ~(reasoning.complete[:, None] & (column == (offset - 1)[:, None]))
         position = context.rope_delta + offset - reasoning.complete.long()
-        first, bins = self.tokenizer.future_bin_0, self.config.future_tokens.num_bins
+        first, num_bins = self.tokenizer.future_bin_0, self.config.future_tokens.num_bins
         token = torch.full_like(offset, begin)
-        spoken = [token]
+        bins: list[Tensor] = []
         for _ in range(self.config.tokens_per_future_traj):
             visible = torch.cat([visible, torch.ones_like(visible[:, :1])], dim=1)
             hidden = self.vlm(
                 token[:, None], position[None, :, None].expand(3, -1, -1), context.cache, visible[:, None, None]
             )
-            logits = self.vlm.logits(hidden[:, -1])
-            token = first + choose(logits[:, first : first + bins])
-            spoken.append(token)
+            context.cache.length += 1
+            bins.append(choose(self.vlm.logits(hidden[:, -1])[:, first : first + num_bins]))
+            token = first + bins[-1]
             position = position + 1
-        tokens = extract_future_tokens(
-            torch.stack(spoken, dim=1),
-            begin,
-            self.tokenizer.special_ids["traj_future_end"],
-            first,
-            self.config.tokens_per_future_traj,
-            bins,
-        )
-        return self.future_tokens.decode_actions(tokens)
+        return self.future_tokens.decode_actions(torch.stack(bins, dim=1))
 
     def _visible(self, context: Context, reasoning: Reasoning) -> tuple[Tensor, Tensor]:
         """Columns (B, cache.length) that the trajectory may see, and the column (B,) behind each row's reasoning."""

@@ -14,6 +14,12 @@ from torch import Tensor
 
 from alpamayo_ros.vla.errors import ModelInputError
 
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.01, 100.0
+"""Beyond these, scaled logits leave what float32 can hold."""
+
+REASONING_STREAM, TRAJECTORY_STREAM, NOISE_STREAM = range(3)
+"""What is drawn comes from streams of its own, so that how much one draws moves nothing in the others."""
+
 
 @dataclass(frozen=True)
 class Sampling:
@@ -27,8 +33,10 @@ class Sampling:
     top_k: int | None = None
 
     def __post_init__(self) -> None:
-        if not self.temperature >= 0:
-            raise ModelInputError(f"temperature is {self.temperature}; it must be 0 (greedy) or more")
+        if self.temperature != 0 and not MIN_TEMPERATURE <= self.temperature <= MAX_TEMPERATURE:
+            raise ModelInputError(
+                f"temperature is {self.temperature}; it must be 0 (greedy) or in [{MIN_TEMPERATURE}, {MAX_TEMPERATURE}]"
+            )
         if self.top_p is not None and not 0 < self.top_p <= 1:
             raise ModelInputError(f"top_p is {self.top_p}; it must be in (0, 1], or None")
         if self.top_k is not None and self.top_k < 1:
@@ -39,12 +47,11 @@ GREEDY = Sampling(temperature=0.0, top_p=None)
 
 
 class RowStreams:
-    """One stream of random numbers for each row."""
+    """One stream of random numbers for each row; `purpose` is one of the streams above."""
 
-    def __init__(self, seed: int, rows: int) -> None:
-        self._streams = [
-            np.random.Generator(np.random.Philox(np.random.SeedSequence((seed, row)))) for row in range(rows)
-        ]
+    def __init__(self, seed: int, rows: int, purpose: int) -> None:
+        keys = (np.random.SeedSequence((seed, row, purpose)) for row in range(rows))
+        self._streams = [np.random.Generator(np.random.Philox(key)) for key in keys]
 
     def normal(self, *shape: int) -> Tensor:
         """(rows, *shape) float32 standard normals."""

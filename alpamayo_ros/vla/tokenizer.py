@@ -50,7 +50,12 @@ class AlpamayoTokenizer:
         for name in ("vocab.json", "merges.txt", "tokenizer_config.json"):
             if not (folder / name).is_file():
                 raise CheckpointError(f"{folder} has no {name}; give the complete folder of the language model")
-        bpe = models.BPE.from_file(str(folder / "vocab.json"), str(folder / "merges.txt"))
+        try:
+            bpe = models.BPE.from_file(str(folder / "vocab.json"), str(folder / "merges.txt"))
+            added = json.loads((folder / "tokenizer_config.json").read_text())["added_tokens_decoder"]
+        # The tokenizers library raises plain Exception.
+        except Exception as error:
+            raise CheckpointError(f"{folder}: damaged vocabulary ({_first_line(error)}); fetch it again") from None
         tokenizer = Tokenizer(bpe)
         tokenizer.normalizer = normalizers.NFC()
         tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -60,7 +65,6 @@ class AlpamayoTokenizer:
             ]
         )
         tokenizer.decoder = decoders.ByteLevel()
-        added = json.loads((folder / "tokenizer_config.json").read_text())["added_tokens_decoder"]
         for expected_id, token in sorted((int(key), value) for key, value in added.items()):
             _add(tokenizer, token["content"], special=token["special"], normalized=token["normalized"])
             if tokenizer.token_to_id(token["content"]) != expected_id:
@@ -78,7 +82,11 @@ class AlpamayoTokenizer:
         """Read what `save` wrote."""
         if not path.is_file():
             raise CheckpointError(f"{path} is missing; a model folder holds config.json, tokenizer.json and weights")
-        tokenizer = Tokenizer.from_file(str(path))
+        try:
+            tokenizer = Tokenizer.from_file(str(path))
+        # The tokenizers library raises plain Exception.
+        except Exception as error:
+            raise CheckpointError(f"{path} is damaged ({_first_line(error)}); fetch it again") from None
         return cls(tokenizer, _without_added_tokens(tokenizer), model_type)
 
     def save(self, path: Path) -> None:
@@ -131,6 +139,10 @@ def _add(tokenizer: Tokenizer, content: str, *, special: bool, normalized: bool)
         tokenizer.add_special_tokens([token])
     else:
         tokenizer.add_tokens([token])
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def _without_added_tokens(tokenizer: Tokenizer) -> Tokenizer:

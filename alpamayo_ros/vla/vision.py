@@ -57,8 +57,9 @@ class VisionTower(nn.Module):
         side = round(self.config.num_position_embeddings**0.5)
         parts = []
         for h, w in grids:
-            y = torch.linspace(0, side - 1, h, device=table.device)
-            x = torch.linspace(0, side - 1, w, device=table.device)
+            # On the CPU, as the original's: another device's last digits may fall into another cell.
+            y = torch.linspace(0, side - 1, h).to(table.device)
+            x = torch.linspace(0, side - 1, w).to(table.device)
             y0, x0 = y.int(), x.int()
             y1, x1 = (y0 + 1).clamp(max=side - 1), (x0 + 1).clamp(max=side - 1)
             dy, dx = (y - y0)[:, None], (x - x0)[None, :]
@@ -69,7 +70,7 @@ class VisionTower(nn.Module):
                 (y1, x1, dy * dx),
             )
             weighted = [table[r[:, None] * side + c] * weight.to(table.dtype)[..., None] for r, c, weight in corners]
-            parts.append(self._merge_order(torch.stack(weighted).sum(dim=0), h, w))
+            parts.append(self._merge_order(weighted[0] + weighted[1] + weighted[2] + weighted[3], h, w))
         return torch.cat(parts)
 
     def rotary(self, grids: list[tuple[int, int]]) -> tuple[Tensor, Tensor]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from alpamayo_ros.vla.config import DecoderConfig, ModelConfig
-from alpamayo_ros.vla.decoder import Decoder, KVCache
+from alpamayo_ros.vla.decoder import Decoder, KVCache, Mask
 from alpamayo_ros.vla.vision import VisionFeatures, VisionTower
 
 
@@ -37,12 +37,12 @@ class VisionLanguageModel(nn.Module):
         ids: Tensor,
         positions: Tensor,
         cache: KVCache,
-        mask: Tensor | None,
+        mask: Mask,
         features: VisionFeatures | None = None,
     ) -> Tensor:
-        """Run tokens (B, T) at positions (3, B, T), append them to the cache, return hidden states (B, T, hidden).
+        """Run tokens (B, T) at positions (3, B, T) behind the cache's filled columns: hidden states (B, T, hidden).
 
-        With `features`, they replace the embeddings of the image tokens in order; `mask` as in `Decoder.run`.
+        With `features`, they replace the embeddings of the image tokens in order. The rest is as in `Decoder`.
         """
         hidden = self.model.language_model.embed_tokens(ids)
         deepstack = None
@@ -50,9 +50,7 @@ class VisionLanguageModel(nn.Module):
             where = ids == self.image_token_id
             hidden = hidden.masked_scatter(where[..., None], features.tokens.to(hidden.dtype))
             deepstack = (where, features.deepstack)
-        hidden = self.model.language_model.run(hidden, positions, cache, mask, deepstack)
-        cache.length += ids.shape[1]
-        return hidden
+        return self.model.language_model(hidden, positions, cache, mask, deepstack)
 
     def logits(self, hidden: Tensor) -> Tensor:
         """Next-token logits (…, vocab) float32 of hidden states (…, hidden)."""
@@ -63,14 +61,14 @@ class VisionLanguageModel(nn.Module):
         return self.model.visual(pixel_values, grid_thw)
 
 
-def causal_mask(key_is_real: Tensor, queries: int) -> Tensor | None:
-    """Who may look where when the last `queries` of the columns (B, S) are asked: (B, 1, queries, S), True = may.
+def causal_mask(key_is_real: Tensor, queries: int) -> Mask:
+    """The mask for the last `queries` of the columns (B, S), which see all real ones up to themselves.
 
-    None when that is plain causal attention over all columns. A padding column sees itself, so that no row is empty.
+    A padding column sees itself, so that no row of the mask is empty.
     """
     columns = key_is_real.shape[1]
-    if queries == columns and bool(key_is_real.all()):
-        return None
+    if queries in (1, columns) and bool(key_is_real.all()):
+        return "causal" if queries == columns else None
     column = torch.arange(columns, device=key_is_real.device)
     query = column[columns - queries :, None]
     allowed = (column <= query) & key_is_real[:, None, :]

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tarfile
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from alpamayo_ros.datasets.dataset import Dataset
 from alpamayo_ros.datasets.drive import Drive
 from alpamayo_ros.datasets.harvest import harvest
-from alpamayo_ros.datasets.labels import Rejection, label
+from alpamayo_ros.datasets.labels import Rejection, agreeing, label
 from alpamayo_ros.datasets.plan import DatasetPlan
 from alpamayo_ros.datasets.production import write_dataset
 from alpamayo_ros.datasets.sample import Sample, decode, encode
@@ -102,7 +103,7 @@ def test_samples_come_back_as_they_were_made(written):
     one = samples[0]
     drive = Drive.by_expert(one.kind, one.seed, one.variant, default_rig(64, 48))
     again = label(drive.episode, one.tick, drive.rig)
-    assert again == one.label
+    assert agreeing(again, drive.world(one.tick), drive.future(one.tick)) == one.label
     np.testing.assert_array_equal(one.future.positions, drive.future(one.tick).positions)
     np.testing.assert_array_equal(one.observation.ego_history.rotations, drive.history(one.tick).rotations)
     seen = drive.observation(one.tick)
@@ -166,6 +167,19 @@ def test_a_cause_that_no_camera_shows_is_no_label():
     blind = default_rig(64, 48, [CameraRole.REAR_TELE_30])
     made = [label(drive.episode, tick, blind) for tick in (60, 100)]
     assert {each.check for each in made if isinstance(each, Rejection)} == {"unobserved"}
+
+
+def test_words_that_the_motion_belies_are_no_label():
+    drive = Drive.by_expert("open_road", 3, "nominal", default_rig(64, 48))
+    made = label(drive.episode, 60, drive.rig)
+    future = drive.future(60)
+    assert agreeing(made, drive.world(60), future).sentences
+    braking = np.full(64, -3.0, np.float32)
+    stopping = replace(future, accelerations=braking, speeds=np.maximum(future.speeds[0] + 0.1 * np.cumsum(braking), 0))
+    rejected = agreeing(made, drive.world(60), stopping)
+    assert isinstance(rejected, Rejection)
+    assert rejected.check == "inconsistent"
+    assert made.sentences[0] in rejected.reason
 
 
 def test_other_plans_and_foreign_folders_are_refused(written, tmp_path, monkeypatch):

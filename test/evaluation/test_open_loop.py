@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from alpamayo_ros.evaluation.drivers import Proposal, make_driver
-from alpamayo_ros.evaluation.motion import trajectory_of
 from alpamayo_ros.evaluation.open_loop import SAMPLES, comfort_score, displacement_tallies, run_scene
 from alpamayo_ros.evaluation.scene import Scene
+from alpamayo_ros.simulation.motion import trajectory_of
 from alpamayo_ros.simulation.world import Ego, Variant, drive
 from alpamayo_ros.types import PlanSample, Trajectory
 

@@ -1,7 +1,5 @@
 import math
-import os
 from dataclasses import replace
-from pathlib import Path as File
 
 import numpy as np
 import pytest
@@ -10,7 +8,7 @@ from hypothesis import strategies as st
 
 from alpamayo_ros.simulation.actor import Actor, ActorKind
 from alpamayo_ros.simulation.box import corners, meet
-from alpamayo_ros.simulation.comfort import comfort, dynamics
+from alpamayo_ros.simulation.comfort import comfort
 from alpamayo_ros.simulation.path import Path
 from alpamayo_ros.simulation.road import Lane, RoadMap
 from alpamayo_ros.simulation.route import Route
@@ -107,18 +105,3 @@ def test_constant_motion_is_comfortable_and_a_jolt_is_not() -> None:
     assert all(value == 1.0 for value in comfort(places, yaws).values())
     places[30:, 0] += 0.3
     assert comfort(places, yaws)["jerk"] == 0.0
-
-
-@pytest.mark.skipif("ALPAMAYO_GOLDEN_DIR" not in os.environ, reason="needs the golden files of the original")
-def test_comfort_matches_the_original_implementation() -> None:
-    folder = File(os.environ["ALPAMAYO_GOLDEN_DIR"])
-    golden, inputs = np.load(folder / "golden_metrics.npz"), np.load(folder / "golden_action_space.npz")
-    rotation = inputs["fut_rot"].astype(np.float64)
-    yaws = np.arctan2(rotation[..., 1, 0], rotation[..., 0, 0])
-    names = {"lon_accel": "dv_lon", "lat_accel": "dv_lat", "jerk": "jerk", "lon_jerk": "jerk_lon"}
-    names |= {"yaw_accel": "yaw_accel", "yaw_rate": "yaw_rate"}
-    felt = dynamics(inputs["fut_xyz"].astype(np.float64), yaws)
-    for ours, theirs in names.items():
-        np.testing.assert_allclose(felt[ours], golden[f"dyn|ego_{theirs}"], atol=2e-3)
-    for name, value in comfort(inputs["fut_xyz"].astype(np.float64), yaws).items():
-        np.testing.assert_array_equal(value, golden[f"comfort|comfort/{name}"])

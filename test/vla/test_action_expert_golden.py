@@ -72,7 +72,7 @@ def test_expert(context):
     np.testing.assert_allclose(cos[:, 0], data["rope_cos"], atol=1e-5)
     np.testing.assert_allclose(sin[:, 0], data["rope_sin"], atol=1e-5)
     mask = ~torch.from_numpy(data["mask_is_blocked"])[:, None, None].expand(-1, 1, positions.shape[2], -1)
-    hidden = loaded.expert.run(torch.from_numpy(data["inputs_embeds"]), positions, cache, mask)
+    hidden = loaded.expert(torch.from_numpy(data["inputs_embeds"]), positions, cache, mask)
     np.testing.assert_allclose(hidden, data["last_hidden_state"], atol=1e-4)
     np.testing.assert_allclose(cache.keys[..., cache.length :, :], data["new_k"], atol=1e-4)
     np.testing.assert_allclose(cache.values[..., cache.length :, :], data["new_v"], atol=1e-4)

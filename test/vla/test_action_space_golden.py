@@ -52,10 +52,10 @@ def test_initial_speed_can_be_given(space):
     action = torch.from_numpy(data["rand_action"]).double()
     wanted = data["f64_rand_xyz_v0given"]
     accel, curvature = (part[:, 0].numpy() for part in space.physical(action))
-    speed = np.zeros(len(wanted))
+    speed, dt = np.zeros(len(wanted)), space.config.dt
     for _ in range(60):
-        theta = curvature * speed * 0.1 + curvature * accel * 0.005
-        speed = (wanted[:, 0, 0] / 0.05 - accel * 0.1 * np.cos(theta)) / (1 + np.cos(theta))
+        theta = curvature * speed * dt + curvature * accel * dt**2 / 2
+        speed = (2 * wanted[:, 0, 0] / dt - accel * dt * np.cos(theta)) / (1 + np.cos(theta))
     xyz, rot = space.action_to_trajectory(action, *history, initial_speed=torch.from_numpy(speed))
     np.testing.assert_allclose(xyz, wanted, rtol=0, atol=1e-8)
     np.testing.assert_allclose(rot, data["f64_rand_rot_v0given"], rtol=0, atol=1e-8)

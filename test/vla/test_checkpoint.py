@@ -167,6 +167,31 @@ DAMAGE = {
     "no merges": (lambda folder: (folder.parent / "vlm_tiny" / "merges.txt").unlink(), "has no merges.txt"),
     "another vocabulary": (lambda folder: edit_config(folder, traj_token_start_idx=7), "traj_token_start_idx is 7"),
     "small vocabulary": (lambda folder: edit_config(folder, vocab_size=100), "vocab_size 100"),
+    "quantised weights": (
+        lambda folder: rewrite(folder, lambda w: w.update({"expert.norm.weight": torch.zeros(48, dtype=torch.int8)})),
+        "stored as I8; quantised checkpoints are not supported",
+    ),
+    "index that leads elsewhere": (
+        lambda folder: (folder / "model.safetensors.index.json").write_text('{"weight_map": {"a": "/etc/passwd"}}'),
+        "must name files of this folder",
+    ),
+    "no index at all": (
+        lambda folder: (folder / "model.safetensors.index.json").write_text('{"weight_map": []}'),
+        "must name files of this folder",
+    ),
+    "unknown dtype": (lambda folder: edit_config(folder, model_dtype="load"), "must be one of float32, bfloat16"),
+    "no expert": (lambda folder: edit_config(folder, expert_cfg=None), "wrong kind"),
+    "text for a number": (lambda folder: edit_config(folder, vocab_size="5334"), "sizes must be whole numbers"),
+    "text for a flag": (lambda folder: edit_config(folder, include_camera_ids="no"), "must be true or false"),
+    "half a trajectory": (lambda folder: edit_config(folder, tokens_per_future_traj=100), "must be 2 × n_waypoints"),
+    "odd history": (lambda folder: edit_config(folder, tokens_per_history_traj=47), "multiple of 3"),
+    "few trajectory tokens": (lambda folder: edit_config(folder, traj_vocab_size=3500), "must hold the bins"),
+    "pixels upside down": (lambda folder: edit_config(folder, min_pixels=10**9), "above max_pixels"),
+    "broken vocabulary": (lambda folder: (folder.parent / "vlm_tiny" / "vocab.json").write_text("{"), "damaged vocab"),
+    "no added tokens": (
+        lambda folder: (folder.parent / "vlm_tiny" / "tokenizer_config.json").write_text("{}"),
+        "damaged vocab",
+    ),
     "missing shard": (
         lambda folder: (folder / "model.safetensors.index.json").write_text(
             '{"weight_map": {"a": "model-00001-of-00002.safetensors"}}'
@@ -186,6 +211,20 @@ def test_damage_gives_one_line(damage, folder):
     assert len(str(error.value)) < 500
 
 
+def test_saving_again_leaves_no_old_weights(tmp_path):
+    loaded = load_model(FOLDER / "ar1_tiny", language_model=LANGUAGE_MODEL)
+    save_model(loaded, tmp_path, max_shard_bytes=400_000)
+    loaded.expert.norm.weight.add_(1)
+    save_model(loaded, tmp_path)
+    assert same_weights(load_model(tmp_path), loaded)
+
+
+def test_saved_dtype_is_the_loaded_one(folder, tmp_path):
+    half = load_model(folder, dtype=torch.bfloat16)
+    save_model(half, tmp_path / "half")
+    assert load_model(tmp_path / "half").dtype == torch.bfloat16
+
+
 def test_pickle_is_never_loaded(folder):
     """A file that runs code when unpickled: it must not."""
     (folder / "model.safetensors").unlink()
@@ -199,11 +238,10 @@ class _Bomb:
         return (pytest.fail, ("a pickle was loaded",))
 
 
-def test_unknown_gpu(folder):
-    if torch.cuda.is_available():
-        pytest.skip("this machine has a GPU")
-    with pytest.raises(CheckpointError, match="sees no GPU"):
-        load_model(folder, device="cuda")
+@pytest.mark.parametrize("device", ["cuda:99", "banana", "meta", "mps"])
+def test_unusable_device(folder, device):
+    with pytest.raises(CheckpointError, match=device):
+        load_model(folder, device=device)
 
 
 def test_hub_without_network(monkeypatch, tmp_path):

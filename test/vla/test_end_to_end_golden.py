@@ -14,11 +14,12 @@ from alpamayo_ros.vla.flow_matching import guided, integrate
 from alpamayo_ros.vla.images import preprocess
 from alpamayo_ros.vla.model import AlpamayoModel, Choose, Context, Reasoning
 from alpamayo_ros.vla.prompt import batch_prompts
+from alpamayo_ros.vla.tokenizer import section
 
 pytestmark = pytest.mark.golden
 
 R1, V15 = cases("e2e_r1"), cases("e2e_15")
-MAX_NEW_TOKENS = 128
+MAX_NEW_TOKENS = model("r1").config.tokens_per_future_traj
 """The default limit of the original."""
 PADDED = [name for name in V15 if "prompt_attention_mask" in V15[name]]
 
@@ -80,20 +81,33 @@ def stopped_by_the_limit(case: dict[str, np.ndarray]) -> bool:
 def check_reasoning(rollout: Rollout, case: dict[str, np.ndarray]) -> None:
     np.testing.assert_array_equal(rollout.reasoning.tokens, case["gen_tokens"])
     np.testing.assert_array_equal(rollout.reasoning.complete, case["has_eos"])
-    np.testing.assert_array_equal(rollout.context.prompt_length + rollout.reasoning.length, case["offset"])
+    # A row that ended with <|im_end|> while others went on: there the original's rows depend on one another, ours not.
+    ours = case["has_eos"] | (case["gen_tokens"] != rollout.model.tokenizer.im_end).all(axis=1)
+    offset = (rollout.context.prompt_length + rollout.reasoning.length).numpy()
+    np.testing.assert_array_equal(offset[ours], case["offset"][ours])
+    texts = [rollout.model.tokenizer.decode(row, skip_special=False) for row in case["gen_tokens_raw"].tolist()]
+    assert texts == case["gen_text"].tolist()
+    assert [section(text, "cot") for text in texts] == case["cot"].reshape(-1).tolist()
     np.testing.assert_array_equal(rollout.context.rope_delta, case["rope_deltas"][:, 0])
     assert rollout.context.cache.length == int(case["cache_len"])
     visible, _ = rollout.model._visible(rollout.context, rollout.reasoning)
-    np.testing.assert_array_equal(visible, ~case["mask_blocked"][:, : visible.shape[1]])
+    np.testing.assert_array_equal(visible[ours], ~case["mask_blocked"][ours, : visible.shape[1]])
+    first = (offset + case["rope_deltas"][:, 0])[:, None]
+    steps = np.arange(rollout.model.config.action_space.n_waypoints)
+    positions = np.broadcast_to(first + steps, case["expert_position_ids"].shape)
+    np.testing.assert_array_equal(positions[:, ours], case["expert_position_ids"][:, ours])
 
 
 def check_trajectory(rollout: Rollout, case: dict[str, np.ndarray], velocity, atol: float = 1e-4) -> None:
     expected = case["all_steps"]
     np.testing.assert_allclose(torch.linspace(0, 1, expected.shape[1]), case["timesteps"], atol=1e-7)
-    start = torch.from_numpy(expected[:, 0])
+    # The file stores the noise before its temperature.
+    temperature = float(np.median(expected[:, 0] / case["noise"]))
+    start = torch.from_numpy(case["noise"]) * round(temperature, 4)
     np.testing.assert_allclose(velocity(start, 0.0), case["v_step0"], atol=atol)
     states = integrate(velocity, start, expected.shape[1] - 1)
     np.testing.assert_allclose(torch.stack(states, dim=1), expected, atol=atol)
+    np.testing.assert_allclose(velocity(states[-2], float(case["timesteps"][-2])), case["v_last"], atol=atol)
     times = len(expected) // len(case["hist_xyz"])
     history = [torch.from_numpy(case[f"hist_{part}"][:, 0]).repeat_interleave(times, 0) for part in ("xyz", "rot")]
     xyz, rot = rollout.model.action_space.action_to_trajectory(states[-1], *history)
@@ -123,12 +137,6 @@ def test_v15(name):
     check_trajectory(rollout, case, rollout.model.velocity(rollout.context, rollout.reasoning))
 
 
-def test_noise_temperature():
-    case = V15["greedy_n3_temp"]
-    ratio = case["all_steps"][:, 0] / case["noise"]
-    np.testing.assert_allclose(ratio, ratio.mean(), rtol=1e-5)
-
-
 @pytest.mark.parametrize("name", [name for name in V15 if "v_step0_unguided" in V15[name]])
 @torch.inference_mode()
 def test_navigation_guidance(name):
@@ -153,14 +161,42 @@ def test_navigation_guidance(name):
     step = (case["all_steps"][:, 1] - case["all_steps"][:, 0]) / np.diff(case["timesteps"])[0]
     weight = np.median((step - case["v_step0_unguided"]) / (case["v_step0"] - case["v_step0_unguided"]))
     np.testing.assert_allclose(with_route(start, 0.0), case["v_step0"], atol=1e-4)
-    guided_case = case | {"v_step0": step}
-    check_trajectory(rollout, guided_case, guided(with_route, without_route, round(float(weight), 3)), atol=2e-4)
+    both = guided(with_route, without_route, round(float(weight), 3))
+    states = integrate(both, start, len(case["timesteps"]) - 1)
+    np.testing.assert_allclose(torch.stack(states, dim=1), case["all_steps"], atol=1e-4)
+    times = len(step)
+    history = [torch.from_numpy(case[f"hist_{part}"][:, 0]).repeat_interleave(times, 0) for part in ("xyz", "rot")]
+    xyz, _ = loaded.action_space.action_to_trajectory(states[-1], *history)
+    np.testing.assert_allclose(xyz, case["pred_xyz"].reshape(xyz.shape), atol=2e-3)
+
+
+@torch.inference_mode()
+def test_left_padding():
+    """Two recorded prompts of different length in one batch, the shorter padded on the left as 1.5 does: each row is
+    what the original gave for it alone."""
+    loaded, names = model("15"), ("greedy_n1", "nav_n2")
+    both = [V15[name] for name in names]
+    pixel_values, grid_thw = preprocess(pictures(both[0]), loaded.config)
+    prompts = [case["prompt_ids_fused"][0].tolist() for case in both]
+    assert len(prompts[0]) != len(prompts[1])
+    prompt = batch_prompts(prompts, [grid_thw, grid_thw], loaded.config, loaded.tokenizer.pad)
+    features = loaded.vlm.encode_images(torch.cat([pixel_values] * 2), torch.cat([grid_thw] * 2))
+    context = loaded.read(prompt, features, room=2 * MAX_NEW_TOKENS)
+    reasoning = loaded.reason(context, greedy, MAX_NEW_TOKENS)
+    velocity = loaded.velocity(context, reasoning)
+    states = integrate(velocity, torch.from_numpy(np.stack([case["noise"][0] for case in both])), 10)
+    for row, case in enumerate(both):
+        length = int(reasoning.length[row])
+        assert reasoning.tokens[row, :length].tolist() == case["gen_tokens"][0, :length].tolist()
+        np.testing.assert_allclose(torch.stack(states, dim=1)[row], case["all_steps"][0], atol=1e-4)
+        history = [torch.from_numpy(case[f"hist_{part}"][:, 0]) for part in ("xyz", "rot")]
+        xyz, _ = loaded.action_space.action_to_trajectory(states[-1][row : row + 1], *history)
+        np.testing.assert_allclose(xyz[0], case["pred_xyz"][0, 0, 0], atol=2e-3)
 
 
 @pytest.mark.parametrize("name", [name for name in PADDED if not name.endswith("R1CODE")])
-def test_left_padding(name):
-    """What the expert sees in a padded batch. The file does not say which pictures it was made from, so the rollout
-    itself is compared row by row with unpadded ones instead (`test_properties.py`)."""
+def test_what_the_expert_sees_of_a_padded_batch(name):
+    """Mask, offset and positions; the file does not say which pictures the recorded batch was made from."""
     case, loaded = V15[name], model("15")
     ids, real = case["prompt_ids_fused"], torch.from_numpy(case["prompt_attention_mask"]).bool()
     times = len(case["gen_tokens"]) // len(ids)
@@ -185,19 +221,17 @@ def test_left_padding(name):
 @pytest.mark.parametrize("release", MODELS)
 @torch.inference_mode()
 def test_bfloat16(release):
-    """The original under CPU autocast, where normalisation layers stay bfloat16 but not on a GPU: the same constants to
-    the bit, the same words, and a trajectory within what bfloat16 leaves of it."""
-    case = cases("bf16")[release]
-    stored = {key: value for key, value in case.items() if key.startswith("greedy")}
-    case = {key.partition("/")[2]: value for key, value in stored.items()}
-    loaded = load_model(FOLDER / MODELS[release], language_model=FOLDER / "vlm_tiny", dtype=torch.bfloat16)
-    rollout = roll_out(loaded, case)
-    np.testing.assert_array_equal(rollout.reasoning.tokens, case["gen_tokens"])
-    states = integrate(
-        loaded.velocity(rollout.context, rollout.reasoning), torch.from_numpy(case["noise"]), len(case["timesteps"]) - 1
-    )
+    """The original under CPU autocast, whose normalisation layers stay bfloat16, unlike on a GPU: with the same words,
+    our bfloat16 is no further from it than twice what float32 is."""
+    stored = {key: value for key, value in cases("bf16")[release].items() if key.startswith("greedy")}
+    case = {key.partition("/")[2]: value for key, value in stored.items()} | {"torch_seed": np.array(0)}
     history = [torch.from_numpy(case[f"hist_{part}"][:, 0]) for part in ("xyz", "rot")]
-    xyz, _ = loaded.action_space.action_to_trajectory(states[-1], *history)
-    error = np.linalg.norm(xyz.numpy() - case["pred_xyz"].reshape(xyz.shape), axis=-1)
-    assert error.max() < 0.3
-    assert error.mean() < 0.1
+    error = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        loaded = load_model(FOLDER / MODELS[release], language_model=FOLDER / "vlm_tiny", dtype=dtype)
+        rollout = roll_out(loaded, case)
+        velocity = loaded.velocity(rollout.context, rollout.reasoning)
+        action = integrate(velocity, torch.from_numpy(case["noise"]), len(case["timesteps"]) - 1)[-1]
+        xyz, _ = loaded.action_space.action_to_trajectory(action, *history)
+        error[dtype] = np.linalg.norm(xyz.numpy() - case["pred_xyz"].reshape(xyz.shape), axis=-1).max()
+    assert 0 < error[torch.bfloat16] < 2 * error[torch.float32] + 0.1

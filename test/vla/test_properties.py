@@ -19,6 +19,7 @@ from alpamayo_ros.vla.sampling import GREEDY, Sampling
 
 SPACE = model("r1").action_space
 FUTURE, HISTORY = model("r1").future_tokens, model("r1").history_tokens
+STEP = (FUTURE.config.dims_max[0] - FUTURE.config.dims_min[0]) / (FUTURE.config.num_bins - 1)
 
 smooth_actions = st.tuples(
     st.floats(-1.5, 1.5), st.floats(0.2, 1.5), st.floats(-3, 3), st.floats(-1.5, 1.5), st.floats(0.2, 1.0)
@@ -50,15 +51,17 @@ def test_action_to_trajectory_to_action(wave, speed):
 def test_future_tokens_are_within_half_a_bin(values):
     action = torch.tensor(values, dtype=torch.float32)[None]
     decoded = FUTURE.decode_actions(FUTURE.encode_actions(action))
-    assert float((decoded - action).abs().max()) <= 20 / 2999 / 2 * 1.001
+    assert float((decoded - action).abs().max()) <= STEP / 2 * 1.001
 
 
 @given(st.lists(st.tuples(st.floats(-4, 4), st.floats(-4, 4), st.floats(-10, 10)), min_size=1, max_size=16))
 def test_history_tokens_are_within_half_a_bin_a_step(steps):
     xyz = torch.tensor(steps, dtype=torch.float64).cumsum(0)[None]
     bins = HISTORY.encode(xyz, torch.eye(3).expand(1, len(steps), 3, 3))
-    half = torch.tensor([8, 8, 20]) / 999 / 2
-    decoded = bins.reshape(-1, 3) / 999 * torch.tensor([8, 8, 20]) - torch.tensor([4, 4, 10])
+    low, high = (torch.tensor(limit) for limit in (HISTORY.config.ego_xyz_min, HISTORY.config.ego_xyz_max))
+    width = (high - low) / (HISTORY.config.num_bins - 1)
+    half = width / 2
+    decoded = bins.reshape(-1, 3) * width + low
     assert bool(((decoded - torch.tensor(steps)).abs() <= half * 1.001 + 1e-5).all())
 
 
@@ -137,9 +140,11 @@ def test_an_unfinished_row_depends_on_nothing_else_either():
         np.testing.assert_allclose(together.xyz[row], noise_free([row], max_new_tokens=3).xyz[0], atol=2e-4)
 
 
-def test_sample_number_j_is_the_same_however_many_are_asked_for():
-    few = sample([0], num_samples=2, sampling=Sampling(0.8, 0.95))
-    many = sample([0], num_samples=4, sampling=Sampling(0.8, 0.95))
+@pytest.mark.parametrize("autoregressive", [False, True])
+def test_sample_number_j_is_the_same_however_many_are_asked_for(autoregressive):
+    few, many = (
+        sample([0], num_samples=count, sampling=Sampling(0.8, 0.95), autoregressive=autoregressive) for count in (2, 4)
+    )
     for row in (0, 1):
         length = int(few.reasoning.length[row])
         assert torch.equal(few.reasoning.tokens[row, :length], many.reasoning.tokens[row, :length])
@@ -169,7 +174,7 @@ def test_spoken_trajectory_is_what_one_pass_over_the_whole_text_says():
     said = spoken.reasoning.tokens[0, : int(spoken.reasoning.length)].tolist()
     assert bool(spoken.reasoning.complete)
     bins = loaded.future_tokens.encode_actions(spoken.action)[0]
-    first = loaded.tokenizer.future_bin_0
+    first, num_bins = loaded.tokenizer.future_bin_0, loaded.config.future_tokens.num_bins
     with torch.inference_mode():
         prompt = batch_prompts([ids + said + (bins + first).tolist()], [grid], loaded.config, loaded.tokenizer.pad)
         context = loaded.read(prompt, loaded.vlm.encode_images(pixel_values, grid))
@@ -179,7 +184,7 @@ def test_spoken_trajectory_is_what_one_pass_over_the_whole_text_says():
                 [prompt.ids[0, : place - 128].tolist()], [grid], loaded.config, loaded.tokenizer.pad
             )
             context = loaded.read(shorter, loaded.vlm.encode_images(pixel_values, grid))
-            assert int(context.logits[0, first : first + 3000].argmax()) == int(bins[place])
+            assert int(context.logits[0, first : first + num_bins].argmax()) == int(bins[place])
     assert math.isfinite(float(spoken.xyz.sum()))
 
 

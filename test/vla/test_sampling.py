@@ -47,28 +47,29 @@ def test_top_p_keeps_the_smallest_set_that_reaches_p(top_p, logits):
 
 def test_draws_follow_the_distribution():
     rows, sampling = 20_000, Sampling(1.0, top_p=None)
-    drawn = next_tokens(LOGITS.expand(rows, -1), sampling, RowStreams(3, rows))
+    drawn = next_tokens(LOGITS.expand(rows, -1), sampling, RowStreams(3, rows, 0))
     share = torch.bincount(drawn, minlength=5) / rows
     np.testing.assert_allclose(share, distribution(LOGITS, sampling)[0], atol=4 * 0.5 / rows**0.5)
 
 
 def test_a_row_draws_the_same_whatever_its_neighbours():
-    few, many = RowStreams(7, 2), RowStreams(7, 5)
+    few, many = RowStreams(7, 2, 0), RowStreams(7, 5, 0)
     assert torch.equal(few.normal(64, 2), many.normal(64, 2)[:2])
     assert torch.equal(few.uniform(), many.uniform()[:2])
-    assert not torch.equal(RowStreams(8, 1).uniform(), RowStreams(7, 1).uniform())
+    assert not torch.equal(RowStreams(8, 1, 0).uniform(), RowStreams(7, 1, 0).uniform())
     assert float(many.uniform().unique().numel()) == 5
 
 
 def test_greedy_draws_nothing():
-    streams = RowStreams(0, 1)
+    streams = RowStreams(0, 1, 0)
     assert next_tokens(LOGITS, GREEDY, streams).tolist() == [0]
-    assert torch.equal(streams.uniform(), RowStreams(0, 1).uniform())
+    assert torch.equal(streams.uniform(), RowStreams(0, 1, 0).uniform())
 
 
 @pytest.mark.parametrize(
-    "options", [{"temperature": -1.0}, {"temperature": float("nan")}, {"top_p": 0.0}, {"top_k": 0}]
+    ("name", "value"),
+    [("temperature", v) for v in (-1.0, float("nan"), float("inf"), 1e-40)] + [("top_p", 0.0), ("top_k", 0)],
 )
-def test_impossible_options(options):
-    with pytest.raises(ModelInputError, match=next(iter(options))):
-        Sampling(**options)
+def test_impossible_options(name, value):
+    with pytest.raises(ModelInputError, match=name):
+        Sampling(**{name: value})

@@ -79,14 +79,16 @@ def test_prefill_and_decoding():
 
     positions = rotary_positions(ids[0], grid, config)[:, None]
     cache = KVCache.empty(LANGUAGE, 1, ids.shape[1] + 6, ids.device, torch.float32)
-    logits = ours.logits(ours(ids, positions, cache, None, ours.encode_images(pixel_values, grid)))
+    logits = ours.logits(ours(ids, positions, cache, "causal", ours.encode_images(pixel_values, grid)))
     expected = oracle(input_ids=ids, pixel_values=pixel_values, image_grid_thw=grid, use_cache=True)
     np.testing.assert_allclose(logits, expected.logits, atol=2e-3)
 
+    cache.length = ids.shape[1]
     token, past = logits[:, -1:].argmax(-1), expected.past_key_values
     place = int(positions.max()) + 1
     for step in range(5):
         hidden = ours(token, torch.full((3, 1, 1), place + step), cache, _see_all(cache.length + 1))
+        cache.length += 1
         expected = oracle(
             input_ids=token,
             past_key_values=past,

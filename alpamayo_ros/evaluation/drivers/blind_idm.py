@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 
 from alpamayo_ros.evaluation.drivers.driver import Proposal
-from alpamayo_ros.evaluation.motion import trajectory_of
 from alpamayo_ros.simulation.expert import Expert
 from alpamayo_ros.simulation.following import Idm
+from alpamayo_ros.simulation.motion import trajectory_of
 from alpamayo_ros.simulation.route import Route
 from alpamayo_ros.simulation.world import PERIOD, Ego, World, drive
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alpamayo_ros.evaluation.drivers.driver import Proposal
-from alpamayo_ros.evaluation.motion import trajectory_of
 from alpamayo_ros.simulation.expert import Expert
+from alpamayo_ros.simulation.motion import trajectory_of
 from alpamayo_ros.simulation.world import World, drive
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from alpamayo_ros.evaluation.drivers.driver import Proposal
-from alpamayo_ros.evaluation.motion import trajectory_of
 from alpamayo_ros.simulation.episode import drive_expert
 from alpamayo_ros.simulation.expert import Expert
+from alpamayo_ros.simulation.motion import trajectory_of
 from alpamayo_ros.simulation.world import World
 
 

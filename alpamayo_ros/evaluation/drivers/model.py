@@ -8,10 +8,10 @@ import numpy as np
 
 from alpamayo_ros.datasets.drive import EPOCH_NS, TICK_NS
 from alpamayo_ros.evaluation.drivers.driver import Proposal
-from alpamayo_ros.evaluation.motion import seen_from
 from alpamayo_ros.policy import DrivingPolicy
 from alpamayo_ros.simulation.cameras import Renderer
 from alpamayo_ros.simulation.expert import Expert
+from alpamayo_ros.simulation.motion import seen_from
 from alpamayo_ros.simulation.world import World
 from alpamayo_ros.types import CameraFrames, CameraRole, EgoHistory, Observation
 from alpamayo_ros.types.rig import default_rig

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from alpamayo_ros.evaluation.motion import in_map
+from alpamayo_ros.simulation.motion import in_map
 from alpamayo_ros.simulation.scoring import actor_box, ego_box
 from alpamayo_ros.simulation.world import World
 

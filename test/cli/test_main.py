@@ -1,0 +1,65 @@
+"""The command itself: quick to start, one line for bad input, a traceback for a fault of ours."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command import alpamayo
+from drive_files import END_NS, write_drive
+from golden_data import FOLDER
+
+from alpamayo_ros.policy import DrivingPolicy
+
+COMMAND = Path(sys.executable).parent / "alpamayo"
+
+
+@pytest.mark.parametrize("command", [[], ["plan"], ["doctor"]])
+def test_help_does_not_wait_for_torch(command):
+    program = (
+        "import sys; from alpamayo_ros.cli import main; main(sys.argv[1:], standalone_mode=False); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program, *command, "--help"], capture_output=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, b"")
+    assert ran.stdout.startswith(b"Usage:")
+
+
+def test_help_lists_the_commands():
+    listed = alpamayo("--help").stdout.partition("Commands:\n")[2]
+    assert {line.split()[0] for line in listed.splitlines()} >= {"plan", "doctor"}
+
+
+def test_the_installed_command_refuses_a_damaged_picture_in_one_line(tmp_path):
+    images, ego = write_drive(tmp_path)
+    picture = images / "front_wide_120" / f"{END_NS}.png"
+    picture.write_bytes(picture.read_bytes()[:5000])
+    arguments = ["plan", "--images", images, "--ego", ego, "--model", FOLDER / "ar1_tiny", "--output", tmp_path]
+    ran = subprocess.run([COMMAND, *arguments], capture_output=True, check=False, text=True)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr == f"Error: {picture} is no readable picture; it is damaged or truncated\n"
+
+
+@pytest.mark.parametrize("fault", [ValueError("ours"), OSError("ours")])
+def test_a_fault_of_ours_keeps_its_traceback(drive, tmp_path, monkeypatch, fault):
+    def fail(*_: object, **__: object) -> None:
+        raise fault
+
+    monkeypatch.setattr(DrivingPolicy, "plan", fail)
+    images, ego = drive
+    ran = alpamayo(
+        "plan",
+        "--images",
+        images,
+        "--ego",
+        ego,
+        "--model",
+        FOLDER / "ar1_tiny",
+        "--device",
+        "cpu",
+        "--output",
+        tmp_path,
+    )
+    assert ran.exception is fault
