@@ -78,6 +78,7 @@ def _evaluate(
         outcomes = run_campaign(run_scene, scenes, Contender(policy, **settings), kept, workers)
     except EvaluationError as error:
         raise click.ClickException(str(error)) from None
+    seeds = seeds.strip()
     document = summarise(policy, seeds, outcomes)
     output.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n")
     click.echo(f"{policy}, {loop}, seeds {seeds}: {len(outcomes)} scenes")
