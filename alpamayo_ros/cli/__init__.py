@@ -15,11 +15,16 @@ from alpamayo_ros.cli.simulate import simulate
 
 
 class _OneLineErrors(click.Group):
-    """Bad input ends in one line on standard error and exit status 1; a fault of ours keeps its traceback."""
+    """Bad input ends in one line on standard error and exit status 1, or 2 for
+    options that do not exist or have no such value; a fault of ours keeps its traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except click.exceptions.NoArgsIsHelpError:
+            raise
+        except click.UsageError as error:
+            raise click.UsageError(error.format_message()) from None  # without a context: no lines on usage before it
         except OSError as error:
             if error.filename is None:
                 raise

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from alpamayo_ros.cli.places import check_folder
+
 if TYPE_CHECKING:
     from alpamayo_ros.evaluation.campaign import RunScene
 
@@ -71,12 +73,12 @@ def _evaluate(
 
     try:
         scenes = list_scenes(seeds, [kind.strip() for kind in kinds.split(",") if kind.strip()], variant)
-        for file in (output, report):
-            _check_place(file)
         kept = output.with_suffix(".scenes.jsonl")
+        _check_places([file for file in (output, kept, report) if file is not None])
         outcomes = run_campaign(run_scene, scenes, Contender(policy, **settings), kept, workers)
     except EvaluationError as error:
         raise click.ClickException(str(error)) from None
+    seeds = seeds.strip()
     document = summarise(policy, seeds, outcomes)
     output.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n")
     click.echo(f"{policy}, {loop}, seeds {seeds}: {len(outcomes)} scenes")
@@ -90,10 +92,14 @@ def _evaluate(
         click.echo(f"wrote {report}")
 
 
-def _check_place(file: Path | None) -> None:
+def _check_places(files: list[Path]) -> None:
     """Before the work begins, not after."""
-    if file is not None and (file.is_dir() or not file.absolute().parent.is_dir()):
-        raise click.ClickException(f"{file}: no file can be written there; its folder has to exist")
+    for number, file in enumerate(files):
+        if file.is_dir() or not file.absolute().parent.is_dir():
+            raise click.ClickException(f"{file}: no file can be written there; its folder has to exist")
+        if file.resolve() in [other.resolve() for other in files[:number]]:
+            raise click.ClickException(f"{file} is asked to hold two things; choose two names")
+        check_folder(file.parent, file)
 
 
 def _table(metrics: dict[str, Any]) -> list[str]:

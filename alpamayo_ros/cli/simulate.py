@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from alpamayo_ros.cli.places import check_folder
+
 if TYPE_CHECKING:
     from alpamayo_ros.datasets.drive import Drive
     from alpamayo_ros.types import CameraRole
@@ -27,7 +29,7 @@ class _Size(click.ParamType):
         if isinstance(value, tuple):
             return value
         width, _, height = str(value).lower().partition("x")
-        if not (width.isdigit() and height.isdigit() and int(width) >= 16 and int(height) >= 16):
+        if not (width.isdecimal() and height.isdecimal() and int(width) >= 16 and int(height) >= 16):
             self.fail(f"{value!r} is no size such as 640x384, of 16x16 pixels or more", param, ctx)
         return int(width), int(height)
 
@@ -53,9 +55,12 @@ _CAMERAS_HELP = "Camera roles with commas between, `r1` for the four of Alpamayo
 _VARIANTS = ["nominal", "challenging"]
 
 
-def _of_one_drive(output: str, size: str | None = None) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def _of_one_drive(
+    output: str, check: Callable[[Path, dict[str, Any]], None], size: str | None = None
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """The options that say which drive, and where to; the command gets them as a Drive and a path.
 
+    check: refuses a path and the command's own options before the drive is made.
     size: of the pictures by default; None for the fixed sizes of a video's page.
     """
 
@@ -74,6 +79,7 @@ def _of_one_drive(output: str, size: str | None = None) -> Callable[[Callable[..
         ) -> None:  # fmt: skip
             _check_new(output)
             _check_kinds([kind])
+            check(output, options)
             drive = _drive(kind, seed, variant, round(seconds * 10), size, cameras)
             return command(drive=drive, output=output, **options)
 
@@ -107,11 +113,26 @@ def _check_kinds(kinds: list[str]) -> None:
 def _check_new(output: Path) -> None:
     if output.exists():  # before the work begins, not after
         raise click.ClickException(f"{output} exists already; remove it or choose another --output")
+    check_folder(output.parent, output)
 
 
-def _check_rate(rate: int) -> None:
+def _check_rate(output: Path, options: dict[str, Any]) -> None:
+    rate = options["odometry_rate"]
     if rate < 10 or rate % 10:
         raise click.ClickException(f"--odometry-rate is {rate}; it must be a multiple of 10")
+
+
+def _check_film(output: Path, options: dict[str, Any]) -> None:
+    if output.suffix != ".mp4":
+        raise click.ClickException(f"--output is {output}; a video must be named .mp4")
+    strip = _strip_beside(output, options["strip"])
+    if strip.absolute() == output.absolute():
+        raise click.ClickException(f"--strip and --output are both {output}; choose two names")
+    _check_new(strip)
+
+
+def _strip_beside(video: Path, strip: Path | None) -> Path:
+    return video.with_suffix(".png") if strip is None else strip
 
 
 def _progress(drive: Drive, what: str) -> Any:
@@ -133,14 +154,13 @@ def _report(drive: Drive, output: Path, as_json: bool, lines: list[str], **facts
 
 
 @simulate.command()
-@_of_one_drive("recording", "640x384")
+@_of_one_drive("recording", _check_rate, "640x384")
 @click.option("--format", "suffix", type=click.Choice(["jpg", "png"]), default="jpg", show_default=True)
 @click.option("--odometry-rate", type=int, default=50, show_default=True, help="Poses a second; a multiple of 10.")
 def recording(drive: Drive, output: Path, as_json: bool, suffix: str, odometry_rate: int) -> None:
     """One drive as plain files: a folder of pictures for each camera role, and ego.csv."""
     from alpamayo_ros.datasets.recording import write_recording
 
-    _check_rate(odometry_rate)
     ticks = _progress(drive, "recording")
     write_recording(drive, output, ticks=ticks, odometry_rate=odometry_rate, suffix=f".{suffix}")
     pictures = len(drive.ticks) * len(drive.rig.roles)
@@ -152,24 +172,21 @@ def recording(drive: Drive, output: Path, as_json: bool, suffix: str, odometry_r
 
 
 @simulate.command()
-@_of_one_drive("drive.mp4")
+@_of_one_drive("drive.mp4", _check_film)
 @click.option("--strip", type=Path, help="Picture strip (.png); by default beside the video.")
 def video(drive: Drive, output: Path, as_json: bool, strip: Path | None) -> None:
     """One drive to look at: an annotated MP4 and a picture strip of its decisions."""
     from alpamayo_ros.datasets.captions import captions_of
     from alpamayo_ros.datasets.film import write_film
 
-    if output.suffix != ".mp4":
-        raise click.ClickException(f"--output is {output}; a video must be named .mp4")
-    strip = output.with_suffix(".png") if strip is None else strip
-    _check_new(strip)
+    strip = _strip_beside(output, strip)
     moments = write_film(drive, captions_of(drive), output, strip, ticks=_progress(drive, "video"))
     lines = [f"{len(drive.ticks)} pages at 10 Hz; strip of {len(moments)} moments: {strip}"]
     _report(drive, output, as_json, lines, strip=str(strip), pages=len(drive.ticks), moments=moments)
 
 
 @simulate.command()
-@_of_one_drive("bag", "640x384")
+@_of_one_drive("bag", _check_rate, "640x384")
 @click.option("--storage", type=click.Choice(["mcap", "sqlite3"]), default="mcap", show_default=True)
 @click.option("--raw", is_flag=True, help="sensor_msgs/Image instead of CompressedImage.")
 @click.option("--odometry-rate", type=int, default=50, show_default=True, help="Poses a second; a multiple of 10.")
@@ -177,7 +194,6 @@ def bag(drive: Drive, output: Path, as_json: bool, **options: Any) -> None:
     """One drive as a rosbag2: cameras, camera info, odometry, transforms."""
     from alpamayo_ros.datasets.bag import BagOptions, write_bag
 
-    _check_rate(options["odometry_rate"])
     counts = write_bag(drive, output, BagOptions(**options), ticks=_progress(drive, "bag"))
     _report(drive, output, as_json, [f"{count:6} {topic}" for topic, count in counts.items()], messages=counts)
 
@@ -190,7 +206,7 @@ class _Seeds(click.ParamType):
             return value
         first, dash, last = str(value).partition("-")
         last = last if dash else first
-        if not (first.isdigit() and last.isdigit() and int(first) <= int(last)):
+        if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
             self.fail(f"{value!r} is no range of seeds such as 0-99", param, ctx)
         return int(first), int(last)
 
@@ -230,8 +246,9 @@ def dataset(
     from alpamayo_ros.datasets.production import write_dataset
     from alpamayo_ros.simulation.scenarios import KINDS
 
-    names = list(KINDS) if kinds == "all" else [kind.strip() for kind in kinds.split(",")]
+    names = list(KINDS) if kinds == "all" else list(dict.fromkeys(kind.strip() for kind in kinds.split(",")))
     _check_kinds(names)
+    check_folder(output, output)
     variants = tuple(_VARIANTS) if variant == "all" else (variant,)
     plan = DatasetPlan(seeds, tuple(names), variants, cameras, every=round(every * 10), **options)
     count = workers or len(os.sched_getaffinity(0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from alpamayo_ros.reasoning.composer import MAX_COMPONENTS, phrasings
+from alpamayo_ros.reasoning.composer import MAX_COMPONENTS, phrasings, suits_speed
 from alpamayo_ros.reasoning.consistency import check_consistency
 from alpamayo_ros.reasoning.meta_actions import meta_actions
 from alpamayo_ros.reasoning.parser import parse
@@ -99,10 +99,15 @@ def agreeing(made: Label, world: World, future: Trajectory) -> Label | Rejection
     """The label with those of its sentences that agree with what the expert then drove, or why there is none.
 
     A sentence is a first decision, and 6.4 s may hold a second: such a moment would teach words that the motion belies.
+    A target speed is resumed by one who gains speed, and held by one who has it.
     """
     actions = meta_actions(future, lane_track(world, future))
     verdicts = {text: check_consistency(parse(text), actions) for text in made.sentences}
-    sentences = tuple(text for text, verdict in verdicts.items() if verdict.consistent)
+    gain = float(future.speeds.max()) - actions.initial_speed
+    consistent = tuple(text for text, verdict in verdicts.items() if verdict.consistent)
+    sentences = tuple(text for text in consistent if suits_speed(text, gain))
+    if consistent and not sentences:
+        return Rejection("inconsistent", f"the speed grows by {gain:.1f} m/s: {consistent[0]}")
     if sentences:
         return replace(made, sentences=sentences)
     text, verdict = next(iter(verdicts.items()))

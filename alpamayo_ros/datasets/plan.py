@@ -10,11 +10,13 @@ from alpamayo_ros.types import CameraRole
 
 FORMAT = 1
 """Version of the layout on disk."""
+MOST = 1_000_000
+"""Drives of one dataset: more are a mistyped range. Two datasets are read as easily as one."""
 
 
 @dataclass(frozen=True)
 class DatasetPlan:
-    """What is asked for. Raises DatasetError where pictures are not made of whole blocks.
+    """What is asked for. Raises DatasetError for pictures that are not made of whole blocks, and too many drives.
 
     seeds: first and last. every: ticks between samples at regular times, 0 for keyframes alone. size: width and height
     of every picture. picture: jpg or png; quality: of jpg. dense: side in pixels of the blocks that get labels, 0 for
@@ -37,6 +39,10 @@ class DatasetPlan:
     def __post_init__(self) -> None:
         if self.dense and any(side % self.dense for side in self.size):
             raise DatasetError(f"pictures of {self.size[0]}x{self.size[1]} are not made of {self.dense}-pixel blocks")
+
+        count = (self.seeds[1] - self.seeds[0] + 1) * len(self.kinds) * len(self.variants)
+        if count > MOST:
+            raise DatasetError(f"{count:,} drives are asked for; {MOST:,} are the most of one dataset")
 
     @property
     def drives(self) -> list[tuple[str, int, str]]:

@@ -12,23 +12,18 @@ import fcntl
 import hashlib
 import json
 import os
-import signal
-import threading
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
-from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
-
-import cv2
 
 from alpamayo_ros.datasets.harvest import Harvest, harvest
 from alpamayo_ros.datasets.plan import DatasetPlan
 from alpamayo_ros.datasets.shard import pack
 from alpamayo_ros.datasets.staging import DatasetError
+from alpamayo_ros.datasets.workers import worker_pool
 
 Drive = tuple[str, int, str]
 
@@ -67,25 +62,12 @@ def _harvests(plan: DatasetPlan, drives: list[Drive], workers: int) -> Iterator[
     if workers == 1:
         yield from map(work, drives)
         return
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_prepare_worker) as pool:
+    with worker_pool(workers) as pool:
         yield from pool.map(work, drives)
 
 
 def _harvest(plan: DatasetPlan, drive: Drive) -> Harvest:
     return harvest(plan, *drive)
-
-
-def _prepare_worker() -> None:
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends its workers itself
-
-    def end_with_parent() -> None:
-        parent = parent_process()
-        if parent is not None:
-            parent.join()
-            os._exit(1)  # a parent that was killed cannot tell its workers to stop
-
-    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 def _claim(plan: DatasetPlan, folder: Path) -> None:

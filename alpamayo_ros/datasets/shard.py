@@ -18,9 +18,12 @@ Members = dict[str, bytes]
 
 
 def pack(samples: Iterable[tuple[str, Members]]) -> bytes:
-    """The bytes of a shard. The same samples give the same bytes: no time, no owner."""
+    """The bytes of a shard. The same samples give the same bytes: no time, no owner.
+
+    Plain ustar, but for a name that is too long for it, which a seed of many digits makes.
+    """
     buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
         for key, members in samples:
             for part, content in members.items():
                 info = tarfile.TarInfo(f"{key}.{part}")

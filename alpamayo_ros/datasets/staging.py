@@ -23,7 +23,10 @@ def staged(target: Path) -> Iterator[Path]:
     # A folder of its own, because a bag and a video take names and formats from the path they are given.
     stage = target.with_name(f".partial-{target.name}")
     shutil.rmtree(stage, ignore_errors=True)
-    stage.mkdir(parents=True)
+    try:
+        stage.mkdir(parents=True)
+    except OSError as error:
+        raise DatasetError(f"{target} cannot be written: {error.strerror}") from None
     try:
         yield stage / target.name
         (stage / target.name).rename(target)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from tqdm import tqdm
 
+from alpamayo_ros.datasets.workers import worker_pool
 from alpamayo_ros.evaluation.drivers import Driver, make_driver
 from alpamayo_ros.evaluation.errors import EvaluationError
 from alpamayo_ros.evaluation.scene import Outcome, Scene
@@ -68,19 +68,12 @@ def _run(
     if workers == 1 or len(scenes) < 2:
         yield from (run_scene(scene, driver) for scene in scenes)
         return
-    # Spawned, not forked: a forked copy of a process that has used torch or OpenCV may hang.
     before = {name: os.environ.get(name) for name in _ONE_THREAD}
     os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
     try:
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, context, _prepare, (run_scene, contender)) as pool:
-            futures = [pool.submit(_work, scene) for scene in scenes]
-            try:
-                for future in as_completed(futures):
-                    yield future.result()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+        with worker_pool(workers, _prepare, (run_scene, contender)) as pool:
+            for future in as_completed([pool.submit(_work, scene) for scene in scenes]):
+                yield future.result()
     finally:
         for name, value in before.items():
             if value is None:
@@ -93,10 +86,7 @@ _mine: tuple[RunScene, Driver] | None = None
 
 
 def _prepare(run_scene: RunScene, contender: Contender) -> None:
-    """In a worker: one thread, as there are as many workers as wanted, and its own driver."""
-    import cv2
-
-    cv2.setNumThreads(1)
+    """In a worker, which has its own driver."""
     global _mine  # noqa: PLW0603, the one place where a worker keeps what it was started with
     _mine = (run_scene, contender.make())
 

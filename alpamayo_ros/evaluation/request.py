@@ -10,6 +10,9 @@ from alpamayo_ros.evaluation.scene import Scene
 from alpamayo_ros.simulation.scenarios import KINDS
 from alpamayo_ros.simulation.world import Variant
 
+MOST = 1_000_000
+"""Scenes of one run: more are a mistyped range."""
+
 
 def parse_seeds(text: str) -> range:
     """`A-B`, both included, or one seed. Raises EvaluationError."""
@@ -30,5 +33,10 @@ def list_scenes(seeds: str, kinds: Sequence[str], variant: str) -> list[Scene]:
     unknown = [kind for kind in kinds if kind not in KINDS]
     if unknown:
         raise EvaluationError(f"unknown scenario kind {', '.join(unknown)}; the kinds are {', '.join(KINDS)}")
+    kinds = list(dict.fromkeys(kinds)) or list(KINDS)  # a scene counts once
     variants = list(Variant) if variant == "all" else [Variant(variant)]
-    return [Scene(kind, seed, each) for kind in (kinds or KINDS) for each in variants for seed in parse_seeds(seeds)]
+    wanted = parse_seeds(seeds)
+    count = (wanted.stop - wanted.start) * len(kinds) * len(variants)
+    if count > MOST:
+        raise EvaluationError(f"seeds {seeds!r} ask for {count:,} scenes; {MOST:,} are the most of one run")
+    return [Scene(kind, seed, each) for kind in kinds for each in variants for seed in wanted]

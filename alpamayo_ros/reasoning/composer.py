@@ -58,9 +58,13 @@ _LONG = LongitudinalDecision
 _LAT = LateralDecision
 _CONNECTIVES = ("because", "since")
 
+# One decision, two states of the car: it reaches the target speed, or has it already.
+_RESUME, _HOLD = "resume the target speed", "hold the target speed"
+RESUMED = 1.0  # m/s; who gains more over the horizon resumes a speed, and does not hold it
+
 # Verb phrases that stand alone; the reason follows as a clause. The shortest comes last: it is for full sentences.
 _BARE: dict[AnyDecision, tuple[str, ...]] = {
-    _LONG.SET_SPEED_TRACKING: ("resume the target speed", "hold the target speed", "proceed"),
+    _LONG.SET_SPEED_TRACKING: (_RESUME, _HOLD, "proceed"),
     _LONG.LEAD_OBSTACLE_FOLLOWING: ("keep a safe following distance", "keep a safe following gap", "keep a safe gap"),
     _LONG.SPEED_ADAPTATION: ("adapt the speed", "adjust the speed", "adapt speed"),
     _LONG.GAP_SEARCHING: ("adjust speed to find a gap", "adjust speed to open a gap", "find a gap"),
@@ -204,6 +208,14 @@ def compose(decision: Decision, components: Sequence[CriticalComponent], variant
     """
     sentences = phrasings(decision, components)
     return sentences[variant % len(sentences)]
+
+
+def suits_speed(sentence: str, gain: float) -> bool:
+    """Whether a sentence of `phrasings` says "resume" and "hold" as it is.
+
+    gain: how much faster than now the car becomes over the horizon, m/s.
+    """
+    return (_HOLD if gain > RESUMED else _RESUME) not in sentence.lower()
 
 
 def _fitting(decision: Decision, components: Sequence[CriticalComponent]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from alpamayo_ros.simulation.constraint import Intent
+from alpamayo_ros.simulation.lateral import NUDGES
 from alpamayo_ros.simulation.world import World
 from alpamayo_ros.types import Decision, LateralDecision, LongitudinalDecision
 
@@ -13,6 +14,8 @@ AHEAD = 8
 """Ticks within which a change counts as the first action: keyframes lie 0.5 s before it, and drivers do not flicker."""
 AHEAD_ON_ROUTE = 38
 """The same for turns, merges, lane changes and stops that the route asks for: they are known long before."""
+AHEAD_OF_A_NUDGE = 20
+"""The same for nudges, which are prepared while their cause is in sight. Longer, and little of it is in the plan."""
 SHORTEST = 4
 """Runs shorter than this many ticks are taken as part of what came before."""
 STILL = 0.3
@@ -84,9 +87,10 @@ def decide(worlds: Sequence[World], intents: Sequence[Intent], tick: int) -> Tak
     (lon, lon_cause), lon_from = first_action(longitudinal, tick)
     (lat, lat_cause), lat_from = first_action(lateral, tick)
     if lat == LateralDecision.LANE_KEEPING:
-        # What the route asks for is known before it is done.
+        # What the route asks for is known before it is done, and so is what is gone around.
         for later in range(tick + 1, min(tick + AHEAD_ON_ROUTE, len(lateral))):
-            if (lateral[later][1] or "").startswith("goal"):
+            nudges = lateral[later][0] in NUDGES and later <= tick + AHEAD_OF_A_NUDGE
+            if nudges or (lateral[later][1] or "").startswith("goal"):
                 (lat, lat_cause), lat_from = lateral[later], later
                 break
     speeds = [world.ego.speed for world in worlds[tick : tick + 31]]

@@ -6,11 +6,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 
-from alpamayo_ros.simulation.actor import WALKING, Blinker
+from alpamayo_ros.simulation.actor import VULNERABLE, WALKING, Actor, Blinker
 from alpamayo_ros.simulation.constraint import Intent
-from alpamayo_ros.simulation.decision import axes
+from alpamayo_ros.simulation.decision import AHEAD_OF_A_NUDGE, axes
 from alpamayo_ros.simulation.episode import Episode
+from alpamayo_ros.simulation.path import Path
 from alpamayo_ros.simulation.road import Lamp
 from alpamayo_ros.simulation.surroundings import FRONT, REAR
 from alpamayo_ros.simulation.visibility import in_sight
@@ -24,6 +26,8 @@ BEFORE = 5
 """A reactive keyframe lies this many ticks before the change of behaviour: 0.5 s."""
 OFF_CENTRE = 0.12
 """Metres from the lane's centre that count as having left it."""
+KERB_REACH = 50.0
+"""Metres ahead within which somebody at the kerb is taken for one who may want to cross."""
 
 
 class Rule(StrEnum):
@@ -37,6 +41,7 @@ class Rule(StrEnum):
     ROAD_EVENT = "road_event"
     LANE_CHANGE = "lane_change"
     NUDGE = "nudge"
+    NUDGE_PREPARATION = "nudge_preparation"
     PULL_OVER = "pull_over"
     ABORT = "abort"
     MERGE = "merge"
@@ -45,6 +50,7 @@ class Rule(StrEnum):
     PASSING = "passing"
     TURN = "turn"
     INTERSECTION = "intersection"
+    NOT_YIELDED = "not_yielded"
     CRUISE = "cruise"
 
 
@@ -63,10 +69,11 @@ class Keyframe:
 
 def find_keyframes(drive: Episode) -> list[Keyframe]:
     """All keyframes of a drive with enough history and future, ascending; no two reactive ones on the same tick."""
-    found = [*_longitudinal(drive), *_lateral(drive), *_intersections(drive)]
+    found = [*_longitudinal(drive), *_lateral(drive), *_intersections(drive), *_preparations(drive), *_waiting(drive)]
     end = len(drive.intents) - FUTURE
     inside: list[Keyframe] = []
-    for frame in sorted(found, key=lambda frame: (frame.tick, frame.rule)):
+    # Where both begin, a change of behaviour says more than a range.
+    for frame in sorted(found, key=lambda frame: (max(frame.tick, HISTORY), not frame.reactive, frame.rule)):
         tick, last = max(frame.tick, HISTORY), min(frame.last, end)
         if frame.reactive and frame.tick != tick:
             continue
@@ -168,6 +175,58 @@ def _intersections(drive: Episode) -> list[Keyframe]:
         if inside and all(_cruising(drive.intents[tick], drive.worlds[tick]) for tick in inside):
             found.append(Keyframe(inside[0], Rule.INTERSECTION, inside[-1]))
     return found
+
+
+def _preparations(drive: Episode) -> list[Keyframe]:
+    """Before a nudge: while its cause is in sight, up to its start."""
+    _, values = axes(drive.intents)
+    found: list[Keyframe] = []
+    for tick in range(1, len(values)):
+        now, cause = values[tick]
+        if now == values[tick - 1][0] or LATERAL_RULES.get(now) is not Rule.NUDGE:
+            continue
+        first = tick
+        while first > max(tick - AHEAD_OF_A_NUDGE, 0) and values[first - 1][0] == Lat.LANE_KEEPING:
+            world = drive.worlds[first - 1]
+            actor = world.actor(cause or "")
+            if actor is None or not in_sight(world, actor):
+                break
+            first -= 1
+        if first < tick:
+            found.append(Keyframe(first, Rule.NUDGE_PREPARATION, tick - 1))
+    return found
+
+
+def _waiting(drive: Episode) -> list[Keyframe]:
+    """Somebody who might cross and does not, and for whom nobody waits: from when it is seen to when it is passed."""
+    values, _ = axes(drive.intents)
+    path = drive.worlds[0].scenario.route.path
+    yielded = {cause for decision, cause in values if decision == Lon.YIELD}
+    found: list[Keyframe] = []
+    for one in drive.worlds[0].actors:
+        if one.kind not in VULNERABLE or one.id in yielded or not _leads_across(one, path):
+            continue
+        seen = [tick for tick in range(len(values)) if _at_the_kerb(drive.worlds[tick], one.id)]
+        # The first stay only: who has walked on is no longer waiting.
+        last = next((a for a, b in pairwise(seen) if b > a + 1), seen[-1] if seen else 0)
+        if seen:
+            found.append(Keyframe(seen[0], Rule.NOT_YIELDED, last))
+    return found
+
+
+def _leads_across(actor: Actor, path: Path) -> bool:
+    """Whether an actor's own path leads from one side of the route to the other."""
+    sides = [path.project(*actor.path.pose(s)[:2])[1] for s in (0.0, actor.path.length)]
+    return sides[0] * sides[1] < 0.0
+
+
+def _at_the_kerb(world: World, name: str) -> bool:
+    """Whether somebody stands near ahead, in sight."""
+    actor, path = world.actor(name), world.scenario.route.path
+    if actor is None or actor.speed > 0.2:
+        return False
+    away = path.project(actor.x, actor.y)[0] - path.project(world.ego.x, world.ego.y)[0] - FRONT
+    return 0.0 < away < KERB_REACH and in_sight(world, actor)
 
 
 def _cruising(intent: Intent, world: World) -> bool:

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from alpamayo_ros.cli import main
+from alpamayo_ros.datasets.dataset import Dataset
 
 
 def run(*arguments, code=0):
@@ -36,6 +37,14 @@ def test_dataset(tmp_path):
     assert told["counts"]["keyframe/cruise"] == told["samples"] == 1
 
 
+def test_a_seed_of_many_digits_and_a_kind_given_twice(tmp_path):
+    seed, output = 10**60, tmp_path / "d"
+    arguments = ("--seeds", seed, "--kinds", "open_road,open_road", "--variant", "nominal", "--size", "64x48")
+    told = json.loads(run("dataset", *arguments, "--every", "0", "--workers", "1", "--output", output, "--json").stdout)
+    assert told["drives"] == 1
+    assert [sample.seed for sample in Dataset.open(output)] == [seed] * told["samples"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -46,7 +55,12 @@ def test_dataset(tmp_path):
         (("bag", "--storage", "rosbag1"), "'rosbag1' is not one of"),
         (("video", "--output", "drive.avi"), "a video must be named .mp4"),
         (("video", "--seconds", "100"), "100.0 is not in the range"),
+        (("video", "--output", "drive.mp4", "--strip", "./drive.mp4"), "--strip and --output are both drive.mp4"),
+        (("recording", "--output", "/proc/drive"), "/proc/drive cannot be written"),
+        (("dataset", "--output", "/proc/data"), "/proc/data cannot be written"),
         (("dataset", "--seeds", "9-3"), "'9-3' is no range of seeds such as 0-99"),
+        (("dataset", "--seeds", "²"), "'²' is no range of seeds such as 0-99"),
+        (("dataset", "--seeds", f"0-{10**30}"), "1,000,000 are the most of one dataset"),
         (("dataset", "--kinds", "red_light,moonwalk"), "unknown scenario kind moonwalk"),
     ],
 )
@@ -54,7 +68,7 @@ def test_bad_input_ends_in_one_line(arguments, message, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = CliRunner().invoke(main, ["simulate", *arguments])
     assert result.exit_code != 0
-    lines = [line for line in result.stderr.splitlines() if line.startswith("Error")]
+    lines = result.stderr.splitlines()
     assert len(lines) == 1
     assert message in lines[0]
     assert list(tmp_path.iterdir()) == []

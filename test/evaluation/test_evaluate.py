@@ -125,15 +125,63 @@ def test_open_loop(tmp_path: Path) -> None:
         (["--policy", "expert", "--seeds", "-4"], "seeds '-4' are no range"),
         (["--policy", "expert", "--kinds", "moon"], "unknown scenario kind moon; the kinds are open_road"),
         (["--policy", "expert", "--json", "missing/figures.json"], "its folder has to exist"),
+        (["--policy", "expert", "--json", "/dev/null/figures.json"], "its folder has to exist"),
+        (["--policy", "expert", "--json", "/proc/figures.json"], "/proc/figures.json cannot be written"),
+        (["--policy", "expert", "--seeds", f"0-{10**30}"], "scenes; 1,000,000 are the most of one run"),
+        (["--policy", "test"], r"test/config.json is missing; .* safetensors$"),
     ],
 )
-def test_bad_input_ends_in_one_line(arguments: list[str], message: str, tmp_path: Path) -> None:
+def test_bad_input_ends_in_one_line(
+    arguments: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(Path(__file__).parents[2])
     defaults = ["--seeds", "0", "--kinds", "open_road", "--json", str(tmp_path / "figures.json")]
     result = CliRunner().invoke(main, ["evaluate", "closed-loop", *defaults, *arguments])
     assert result.exit_code == 1
     assert result.output.startswith("Error: ")
     assert result.output.count("\n") == 1
-    assert re.search(message, result.output)
+    assert re.search(message, result.output.rstrip())
+
+
+def test_figures_and_page_do_not_share_a_file(tmp_path: Path) -> None:
+    file = tmp_path / "figures.json"
+    arguments = ["--policy", "expert", "--seeds", "0", "--json", str(file), "--report", str(file)]
+    result = CliRunner().invoke(main, ["evaluate", "closed-loop", *arguments])
+    assert result.exit_code == 1
+    assert result.output == f"Error: {file} is asked to hold two things; choose two names\n"
+    assert not file.exists()
+
+
+def test_an_option_that_is_missing_is_told_in_one_line() -> None:
+    result = CliRunner().invoke(main, ["evaluate", "closed-loop", "--seeds", "0"])
+    assert (result.exit_code, result.output) == (2, "Error: Missing option '--policy'.\n")
+
+
+def test_a_kind_that_is_given_twice_counts_once() -> None:
+    assert len(list_scenes("0-1", ["queue", "queue"], "all")) == 4
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_workers_end_with_their_parent(end: signal.Signals, tmp_path: Path) -> None:
+    output, kept = tmp_path / "figures.json", tmp_path / "figures.scenes.jsonl"
+    words = ["evaluate", "closed-loop", "--policy", "expert", "--seeds", "0-99", "--kinds", KINDS, "--workers", "2"]
+    # A shell that starts it in the background would have it ignore SIGINT.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from alpamayo_ros.cli import main"
+    process = subprocess.Popen(
+        [sys.executable, "-c", f"{code}; main()", *words, "--json", str(output)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and not (kept.exists() and kept.read_text().count("\n") >= 1):
+        time.sleep(0.05)
+    # Ctrl-C reaches the whole group, a kill only the parent.
+    (os.killpg if end is signal.SIGINT else os.kill)(process.pid, end)
+    # The pipe is closed once no process is left that writes to it.
+    _, said = process.communicate(timeout=20)
+    assert process.returncode != 0
+    assert b"Traceback" not in said
 
 
 def test_scenes_are_every_kind_and_variant_once_a_seed() -> None:

@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from alpamayo_ros.simulation.actor import Actor, ActorKind, Blinker
+from alpamayo_ros.simulation.actor import SIZES, VEHICLES, Actor, ActorKind, Blinker
 from alpamayo_ros.simulation.cameras import Renderer
+from alpamayo_ros.simulation.cameras.vehicles import draw_vehicle
 from alpamayo_ros.simulation.episode import drive_expert
 from alpamayo_ros.simulation.road import Lamp
 from alpamayo_ros.simulation.scenarios import build
@@ -76,6 +77,40 @@ def test_brake_lights_and_indicators_can_be_seen(renderer: Renderer) -> None:
         for tick in range(7)
     ]
     assert len({picture.tobytes() for picture in lit}) == 2, "it flashes"
+
+
+@pytest.mark.parametrize("kind", sorted(VEHICLES))
+def test_headlights_do_not_shine_through_the_body(renderer: Renderer, kind: ActorKind) -> None:
+    world = scene("open_road", daylight=Daylight.DUSK)
+    s, _ = world.scenario.route.path.project(world.ego.x, world.ego.y)
+    brightest = []
+    for facing in (0.0, np.pi):
+        there = Actor(f"{kind}-{facing}", kind, world.scenario.route.path, s + 16.0, speed=8.0, facing=facing)
+        there.length, there.width, there.height = SIZES[kind]
+        there.colour = (20, 20, 20)
+        picture = renderer.render(alone(world, there), FRONT).astype(int)
+        brightest.append(picture[45:70, 60:100].min(axis=2).max())
+    assert brightest[0] < 215 < brightest[1]
+
+
+def test_the_far_side_of_a_truck_is_hidden(renderer: Renderer) -> None:
+    world = scene("open_road")
+    s, _ = world.scenario.route.path.project(world.ego.x, world.ego.y)
+    pictures = []
+    for index, paint in enumerate(((180, 30, 30), (30, 30, 180))):
+        truck = Actor(f"truck-{index}", ActorKind.TRUCK, world.scenario.route.path, s + 16.0, colour=paint)
+        truck.length, truck.width, truck.height = SIZES[ActorKind.TRUCK]
+        pictures.append(renderer.render(alone(world, truck), FRONT))
+    np.testing.assert_array_equal(pictures[0], pictures[1], "only the cab is painted, and that is in front")
+
+
+def test_the_beacons_of_a_school_bus_shine_to_their_own_side() -> None:
+    path = scene("open_road").scenario.route.path
+    bus = Actor("bus", ActorKind.SCHOOL_BUS, path, 0.0, length=10.0, width=2.4, height=3.0, beacons=True)
+    drawn = draw_vehicle(bus, 0, False)
+    sides = [place[0] * normal[0] for (place, *_), normal in zip(drawn.discs, drawn.disc_normals, strict=True)]
+    assert len(sides) >= 4
+    assert min(sides) > 0.0
 
 
 def test_night_is_dark_and_fog_hides_what_is_far(renderer: Renderer) -> None:

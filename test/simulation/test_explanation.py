@@ -61,6 +61,32 @@ def test_the_parked_vehicle_is_the_cause_of_the_nudge() -> None:
     assert cause.component.kind.startswith("parked")
 
 
+def test_a_nudge_is_prepared_while_its_cause_is_in_sight() -> None:
+    drive = drive_expert(build("double_parked", 4))
+    (ready,) = [frame for frame in find_keyframes(drive) if frame.rule is Rule.NUDGE_PREPARATION]
+    assert not ready.reactive
+    laterals = [intent.lateral for intent in drive.intents]
+    assert set(laterals[ready.tick : ready.last + 1]) == {LateralDecision.LANE_KEEPING}
+    assert laterals[ready.last + 1] is LateralDecision.OUT_OF_LANE_NUDGE_LEFT
+    explanation = explain(drive, ready.tick, RIG)
+    assert explanation.decision.lateral is LateralDecision.OUT_OF_LANE_NUDGE_LEFT
+    (cause,) = [cause for cause in explanation.causes if cause.proximate and cause.lateral]
+    assert cause.observed
+    assert cause.component.kind.startswith("parked")
+
+
+def test_somebody_at_the_kerb_is_not_yielded_to() -> None:
+    drive = drive_expert(build("waiting_walker", 3))
+    frames = [frame for frame in find_keyframes(drive) if frame.rule is Rule.NOT_YIELDED]
+    assert frames
+    for frame in frames:
+        assert not frame.reactive
+        assert explain(drive, frame.tick, RIG).decision.longitudinal is not LongitudinalDecision.YIELD
+    crossed = find_keyframes(drive_expert(build("jaywalker", 3)))
+    assert Rule.YIELD in {frame.rule for frame in crossed}
+    assert Rule.NOT_YIELDED not in {frame.rule for frame in crossed}, "who walks on is yielded to"
+
+
 def test_nothing_unknown_can_be_taken_away() -> None:
     with pytest.raises(KeyError, match="the moon"):
         without(build("open_road", 0).begin(), "the moon")

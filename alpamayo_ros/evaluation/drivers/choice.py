@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from alpamayo_ros.evaluation.drivers.blind_idm import BlindIdm
 from alpamayo_ros.evaluation.drivers.constant_velocity import ConstantVelocity
 from alpamayo_ros.evaluation.drivers.driver import Driver
@@ -38,5 +40,7 @@ def make_driver(
     try:
         loaded = DrivingPolicy.from_pretrained(policy, language_model=language_model, device=device)
     except CheckpointError as error:
-        raise EvaluationError(f"{error}; the baselines are {', '.join(BASELINES)}") from None
+        # A folder was meant to be a model: what is wrong with it is all there is to say.
+        others = "" if Path(policy).is_dir() else f"; the baselines are {', '.join(BASELINES)}"
+        raise EvaluationError(f"{error}{others}") from None
     return ModelDriver(loaded, num_samples, ticks_per_plan)

@@ -65,13 +65,14 @@ class Shapes:
         facing = out or (1.0 if x > 0 else -1.0)
         self.quad(((x, y0, z0), (x, y1, z0), (x, y1, z1), (x, y0, z1)), (facing, 0.0, 0.0), colour, glow)
 
-    def box(self, x0: float, x1: float, width: float, z0: float, z1: float, colour: Colour) -> None:
-        """A box without its bottom."""
+    def box(self, x0: float, x1: float, width: float, z0: float, z1: float, colour: Colour, back: bool = True) -> None:
+        """A box without its bottom, and without its back where that is always hidden."""
         half = width / 2
         self.quad(((x0, -half, z1), (x1, -half, z1), (x1, half, z1), (x0, half, z1)), (0.0, 0.0, 1.0), colour)
         self.side(x0, x1, half, z0, z1, colour)
         self.side(x0, x1, -half, z0, z1, colour)
-        self.end(x0, -half, half, z0, z1, colour, out=-1.0)
+        if back:
+            self.end(x0, -half, half, z0, z1, colour, out=-1.0)
         self.end(x1, -half, half, z0, z1, colour, out=1.0)
 
     def wheel(self, x: float, y: float, radius: float, out: float) -> None:

@@ -137,8 +137,9 @@ def _truck(shapes: Shapes, actor: Actor) -> None:
     back, front = -length / 2, length / 2
     cab = front - 1.9
     box: Colour = (214, 214, 210) if sum(paint) < 420 else (178, 182, 188)
+    # From behind, chassis and cargo hide the cab, which is drawn after the chassis: it has no back of its own.
     shapes.box(back, cab - 0.2, width * 0.86, 0.5, 1.0, (44, 44, 46))
-    shapes.box(cab, front, width * 0.94, 0.45, 0.82 * height, paint)
+    shapes.box(cab, front, width * 0.94, 0.45, 0.82 * height, paint, back=False)
     half = width * 0.47
     shapes.end(front + 0.01, -half * 0.9, half * 0.9, 0.45 * height, 0.74 * height, GLASS)
     for out in (1.0, -1.0):
@@ -230,4 +231,6 @@ def _beacons(shapes: Shapes, actor: Actor, tick: int) -> None:
             on = (index == 0) == first
             colour = colours[index] if on else darker(colours[index], 0.45)
             height = top + 0.12 if actor.kind is not ActorKind.SCHOOL_BUS else top - 0.25
-            shapes.disc((x, out * 0.32 * actor.width, height), 0.26 if on else 0.16, colour, True)
+            # Those on the roof are seen from all around, those of a school bus are let into its two ends.
+            shines = (0.0, 0.0, 0.0) if actor.kind is not ActorKind.SCHOOL_BUS else AHEAD if x > 0 else BACK
+            shapes.disc((x, out * 0.32 * actor.width, height), 0.26 if on else 0.16, colour, True, shines)
