@@ -165,4 +165,5 @@ def test_any_text_is_answered(text: str) -> None:
     )
 )
 def test_any_jumble_of_known_words_is_answered(words: list[str]) -> None:
-    parse(" ".join(words))
+    read = parse(" ".join(words))
+    assert (read.decision is None) == (read.status is ReadStatus.UNPARSED)

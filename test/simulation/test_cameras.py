@@ -1,10 +1,9 @@
 import hashlib
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from two_processes import outputs
 
 from alpamayo_ros.simulation.actor import SIZES, VEHICLES, Actor, ActorKind, Blinker
 from alpamayo_ros.simulation.cameras import Renderer
@@ -173,15 +172,7 @@ print(hashlib.sha256(b"".join(p.tobytes() for p in renderer.render_all(drive.wor
 
 
 def test_the_same_seed_gives_the_same_pixels_in_two_processes() -> None:
-    digests = {
-        subprocess.run(
-            [sys.executable, "-c", DIGEST],
-            capture_output=True,
-            check=True,
-            env={"PYTHONHASHSEED": seed, "PYTHONPATH": "."},
-        ).stdout
-        for seed in ("1", "2")
-    }
+    digests = outputs(DIGEST)
     assert len(digests) == 1
     assert len(digests.pop()) > 60
 

@@ -1,11 +1,10 @@
 import hashlib
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from two_processes import outputs
 
 from alpamayo_ros.simulation.episode import drive_expert
 from alpamayo_ros.simulation.following import Idm, mobil
@@ -26,15 +25,7 @@ print(hashlib.sha256(text.encode()).hexdigest())
 
 def test_the_same_seed_gives_the_same_drive_in_two_processes() -> None:
     command = DIGEST.format(kind="red_light", seed=12345678901234567890)
-    digests = {
-        subprocess.run(
-            [sys.executable, "-c", command],
-            capture_output=True,
-            check=True,
-            env={"PYTHONHASHSEED": seed, "PYTHONPATH": "."},
-        ).stdout
-        for seed in ("1", "2")
-    }
+    digests = outputs(command)
     assert len(digests) == 1
     assert len(digests.pop()) > 60
 
