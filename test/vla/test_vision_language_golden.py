@@ -44,7 +44,7 @@ def features(pixels) -> VisionFeatures:
     return model("r1").vlm.encode_images(*pixels)
 
 
-def close(value: torch.Tensor, expected: np.ndarray, atol: float) -> None:
+def assert_close(value: torch.Tensor, expected: np.ndarray, atol: float) -> None:
     np.testing.assert_allclose(value, expected, rtol=0, atol=atol)
 
 
@@ -53,23 +53,23 @@ def test_vision_tower_stages(data, pixels):
     tower, rows = model("r1").vlm.model.visual, data["vis_rows"]
     grids = [(int(h), int(w)) for _, h, w in pixels[1]]
     embedded, position = tower.patch_embed(pixels[0]), tower.position_embedding(grids)
-    close(embedded[rows], data["vis_patch_embed_rows"], 1e-4)
-    close(position[rows], data["vis_pos_embed_rows"], 1e-5)
+    assert_close(embedded[rows], data["vis_patch_embed_rows"], 1e-4)
+    assert_close(position[rows], data["vis_pos_embed_rows"], 1e-5)
     cos, sin = tower.rotary(grids)
     half = cos.shape[1] // 2
-    close(cos[rows, :half], np.cos(data["vis_rot_freqs_rows"]), 1e-5)
-    close(sin[rows, :half], np.sin(data["vis_rot_freqs_rows"]), 1e-5)
+    assert_close(cos[rows, :half], np.cos(data["vis_rot_freqs_rows"]), 1e-5)
+    assert_close(sin[rows, :half], np.sin(data["vis_rot_freqs_rows"]), 1e-5)
     hidden = embedded + position
     for number, block in enumerate(tower.blocks):
         hidden = block(hidden, cos, sin, [h * w for h, w in grids])
         if number == 0:
-            close(hidden[rows], data["vis_block0_rows"], 1e-4)
-    close(hidden[rows], data["vis_block_last_rows"], 1e-4)
+            assert_close(hidden[rows], data["vis_block0_rows"], 1e-4)
+    assert_close(hidden[rows], data["vis_block_last_rows"], 1e-4)
 
 
 def test_vision_features(data, features):
-    close(features.tokens, data["vis_out"], 1e-4)
-    close(features.deepstack, data["vis_deepstack"], 1e-4)
+    assert_close(features.tokens, data["vis_out"], 1e-4)
+    assert_close(features.deepstack, data["vis_deepstack"], 1e-4)
 
 
 @torch.inference_mode()
@@ -79,8 +79,8 @@ def test_language_model(data, prompt, features):
     assert prompt.rope_delta.tolist() == data["rope_delta"][:, 0].tolist()
     rows = data["logit_rows"]
     cos, sin = interleaved_mrope(prompt.positions, loaded.config.language, torch.float32)
-    close(cos[0, 0, rows], data["rope_cos_rows"], 1e-5)
-    close(sin[0, 0, rows], data["rope_sin_rows"], 1e-5)
+    assert_close(cos[0, 0, rows], data["rope_cos_rows"], 1e-5)
+    assert_close(sin[0, 0, rows], data["rope_sin_rows"], 1e-5)
     length = prompt.ids.shape[1]
     cache = KVCache.empty(loaded.config.language, 1, length, loaded.device, loaded.dtype)
     outputs: list[torch.Tensor] = []
@@ -91,12 +91,12 @@ def test_language_model(data, prompt, features):
     hidden = loaded.vlm(prompt.ids, prompt.positions, cache, "causal", features)[0]
     for hook in hooks:
         hook.remove()
-    close(torch.stack(outputs), data["layer_out_rows_before_deepstack"], 1e-3)
-    close(hidden, data["last_hidden_state"], 1e-3)
-    close(loaded.vlm.logits(hidden[rows]), data["logits"], 2e-3)
+    assert_close(torch.stack(outputs), data["layer_out_rows_before_deepstack"], 1e-3)
+    assert_close(hidden, data["last_hidden_state"], 1e-3)
+    assert_close(loaded.vlm.logits(hidden[rows]), data["logits"], 2e-3)
     for layer in (int(key.removeprefix("cache_k_l")) for key in data if key.startswith("cache_k_l")):
-        close(cache.keys[layer, 0], data[f"cache_k_l{layer}"], 1e-3)
-        close(cache.values[layer, 0], data[f"cache_v_l{layer}"], 1e-3)
+        assert_close(cache.keys[layer, 0], data[f"cache_k_l{layer}"], 1e-3)
+        assert_close(cache.values[layer, 0], data[f"cache_v_l{layer}"], 1e-3)
 
 
 @torch.inference_mode()
@@ -105,7 +105,7 @@ def test_text_only(data):
     ids = torch.from_numpy(data["text_only_ids"]).long()
     positions = torch.arange(ids.shape[1]).expand(3, 1, -1)
     cache = KVCache.empty(loaded.config.language, 1, ids.shape[1], loaded.device, loaded.dtype)
-    close(loaded.vlm.logits(loaded.vlm(ids, positions, cache, "causal"))[0], data["text_only_logits"], 2e-3)
+    assert_close(loaded.vlm.logits(loaded.vlm(ids, positions, cache, "causal"))[0], data["text_only_logits"], 2e-3)
 
 
 @torch.inference_mode()
@@ -120,9 +120,9 @@ def test_greedy_decoding(data, prompt, features):
         masked = context.logits.clone()
         masked[:, first : first + loaded.config.traj_vocab_size] = -torch.inf
         top, token = masked.max(dim=-1)
-        close(top[0], data["greedy_top_logit"][len(tokens)], 2e-3)
+        assert_close(top[0], data["greedy_top_logit"][len(tokens)], 2e-3)
         if (recorded := f"greedy_logits_step{len(tokens)}") in data:
-            close(context.logits[0], data[recorded], 2e-3)
+            assert_close(context.logits[0], data[recorded], 2e-3)
         tokens.append(int(token))
         if len(tokens) == count:
             break
