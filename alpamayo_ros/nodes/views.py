@@ -99,7 +99,7 @@ def reasoning(types: MessageTypes, plan: Plan) -> Any:
 
 
 def markers(types: MessageTypes, plan: Plan, *, held_back: bool) -> Any:
-    """visualization_msgs/MarkerArray: all samples as thin lines, the chosen one thick and coloured by speed, and faint where
+    """visualization_msgs/MarkerArray: all samples as thin lines; the chosen one thick, coloured by speed and faint where
     it is held back; above the car its decision, its words and what failed.
 
     The first marker deletes all before, so that nothing of a plan with more samples stays.
