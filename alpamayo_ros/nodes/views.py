@@ -99,8 +99,8 @@ def reasoning(types: MessageTypes, plan: Plan) -> Any:
 
 
 def markers(types: MessageTypes, plan: Plan, *, held_back: bool) -> Any:
-    """visualization_msgs/MarkerArray: all samples as thin lines; the chosen one thick, coloured by speed and faint where
-    it is held back; above the car its decision, its words and what failed.
+    """visualization_msgs/MarkerArray: all samples as thin lines; the chosen one thick, coloured by speed, and faint
+    where it is held back; above the car its decision, its words and what failed.
 
     The first marker deletes all before, so that nothing of a plan with more samples stays.
     """
