@@ -88,7 +88,7 @@ def samples_cloud(types: MessageTypes, plan: Plan) -> Any:
         is_bigendian=sys.byteorder == "big",
         point_step=size * len(fields),
         row_step=points.nbytes,
-        data=types.octets(points.tobytes()),
+        data=types.octets(points.view(np.uint8)),
         is_dense=True,  # no point is missing
     )
 
@@ -144,7 +144,7 @@ def picture(types: MessageTypes, pixels: np.ndarray, stamp_ns: int, frame: str) 
         encoding="rgb8",
         is_bigendian=0,
         step=3 * width,
-        data=types.octets(pixels.tobytes()),
+        data=types.octets(np.ascontiguousarray(pixels)),
     )
 
 
