@@ -61,7 +61,7 @@ def live_types() -> MessageTypes:
     return MessageTypes(classes, _octet_array)
 
 
-def _octet_array(data: bytes | np.ndarray) -> array.array[int]:
+def _octet_array(data: Any) -> array.array[int]:
     made = array.array("B")
     made.frombytes(data)
     return made
