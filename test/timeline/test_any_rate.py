@@ -36,7 +36,7 @@ def drives(draw):
     delay_ms=st.sampled_from([0, 30, 300]),
     seed=st.integers(0, 2**32 - 1),
 )
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 def test_the_observation_depends_on_the_drive_alone(drive, ego_rate, camera_rates, drop, delay_ms, seed):
     random = np.random.default_rng(seed)
     poses = stamps_of(ego_rate, random, drop)
@@ -110,7 +110,7 @@ SENDERS = st.sampled_from([None, *ROLES])
         max_size=60,
     )
 )
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=25)
 def test_whatever_comes_nothing_is_newer_than_its_source_and_all_heals(steps):
     """Stamps that wander, leap and go back: t0 stays covered, buffers stay bounded, and a sound stream mends it all."""
     line, now = timeline(), 0

@@ -17,7 +17,7 @@ from alpamayo_ros.timeline.picture_checks import find_frozen, picture_fault
 from alpamayo_ros.types import CameraRole
 from alpamayo_ros.types.rig import default_rig
 
-SIZE = (1080, 1920, 3)
+SIZE = (270, 480, 3)
 
 
 def fault(pixels: np.ndarray) -> RefusalReason | None:
@@ -37,13 +37,13 @@ def test_a_covered_lens_is_black(level, spread):
 
 def test_a_dark_picture_with_one_lit_lane_is_not_black():
     pixels = sensor(6, 1)
-    pixels[700:, 800:1100] += 40
+    pixels[175:, 200:275] += 40
     assert fault(pixels) is None
 
 
 def test_lamps_alone_are_enough():
     pixels = sensor(3, 1)
-    pixels[500:540, 900:1000] = 255
+    pixels[125:135, 225:250] = 255
     assert fault(pixels) is None
 
 
@@ -53,7 +53,7 @@ def test_a_blown_out_picture_is_saturated():
 
 def test_snow_under_a_low_sun_is_not_saturated():
     pixels = sensor(258, 3)
-    pixels[900:] = sensor(225, 8, (180, 1920, 3))  # a sixth keeps its shape
+    pixels[225:] = sensor(225, 8, (45, 480, 3))  # a sixth keeps its shape
     assert fault(pixels) is None
     assert fault(sensor(235, 4)) is None  # fog
 
@@ -78,18 +78,17 @@ def test_frozen_pictures_are_found_by_all_their_pixels_and_only_where_the_car_mo
     third = sensor(120, 30)
     assert find_frozen([one, third, other], moved) == (0, 2)
     assert find_frozen([one, third, other], np.zeros((3, 3), dtype=bool)) is None
-    other[531, 7, 2] += 1  # one pixel that is in no grid
+    other[133, 7, 2] += 1  # one pixel that is in no grid
     assert find_frozen([one, third, other], moved) is None
 
 
-@pytest.mark.parametrize("weather", list(Weather))
 @pytest.mark.parametrize(
-    ("kind", "seed", "variant"),
+    ("kind", "seed", "weather"),
     # The darkest and the flattest of 100 night scenarios seen by all seven cameras.
-    [("aborted_lane_change", 2, "challenging"), ("on_ramp", 3, "challenging"), ("lane_drop", 3, "challenging")],
+    [("aborted_lane_change", 2, Weather.CLEAR), ("on_ramp", 3, Weather.RAIN), ("lane_drop", 3, Weather.FOG)],
 )
-def test_a_night_drive_passes(kind, seed, variant, weather):
-    scenario = replace(build(kind, seed, variant), daylight=Daylight.NIGHT, weather=weather)
+def test_a_night_drive_passes(kind, seed, weather):
+    scenario = replace(build(kind, seed, "challenging"), daylight=Daylight.NIGHT, weather=weather)
     worlds = drive_expert(scenario, ticks=2).worlds
     renderer = Renderer(default_rig(160, 96, list(CameraRole)), 1)
     for role in CameraRole:

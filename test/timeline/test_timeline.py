@@ -244,6 +244,18 @@ def test_one_stamp_far_ahead_is_ignored_and_harms_nothing():
     assert line.moment(T0 + 200 * MS).observe().t0_ns == T0 + 200 * MS
 
 
+@pytest.mark.parametrize("ahead_s", [3600, 7200])
+def test_wrong_stamps_that_do_not_follow_each_other_stay_ignored(ahead_s):
+    """Two that differ, or the same again after a sound one, do not agree."""
+    line = timeline()
+    fill(line)
+    assert refused(line.add_frame, FRONT, T0 + 3600 * SECOND, 0) is RefusalReason.TIME_AHEAD
+    if ahead_s == 3600:
+        line.add_frame(FRONT, T0 + 100 * MS, 0)
+    assert refused(line.add_frame, FRONT, T0 + ahead_s * SECOND + 1, 0) is RefusalReason.TIME_AHEAD
+    assert line.newest_t0_ns == T0
+
+
 def test_a_first_stamp_far_ahead_heals_by_the_next():
     line = timeline()
     line.add_frame(FRONT, T0 + 3600 * SECOND, 0)
@@ -311,10 +323,17 @@ def test_noise_of_a_standing_odometry_is_no_jump():
         line.add_pose(T0 + ms * MS, random.normal(0, 0.03, 3), np.array([0, 0, 0, 1.0]))
 
 
-def test_memory_is_bounded_whatever_the_rate():
-    """A camera of 1000 Hz, one of 50 Hz and odometry of 4000 Hz, for 1.5 s."""
+def test_two_poses_close_in_time_say_nothing_about_velocity():
+    """3 cm of noise within 1 ms are no 30 m/s."""
     line = timeline()
-    for quarter in range(6000):
+    for ms, x in ((0, 0.0), (1, 0.03), (200, 0.0)):
+        line.add_pose(T0 + ms * MS, np.array([x, 0, 0]), np.array([0, 0, 0, 1.0]))
+
+
+def test_memory_is_bounded_whatever_the_rate():
+    """A camera of 1000 Hz, one of 50 Hz and odometry of 4000 Hz, for 1.1 s."""
+    line = timeline()
+    for quarter in range(4400):
         line.add_pose(T0 + quarter * MS // 4, np.zeros(3), np.array([0, 0, 0, 1.0]))
         if quarter % 4 == 0:
             line.add_frame(FRONT, T0 + quarter // 4 * MS, 0)
