@@ -47,6 +47,7 @@ def test_a_parameter_file_is_accepted(name: str) -> None:
 
 def test_rviz_shows_what_the_planner_publishes(ros_domain: int) -> None:
     import rclpy
+
     from alpamayo_ros.nodes.publishers import PlanPublishers
 
     context = rclpy.Context()
