@@ -92,10 +92,13 @@ class Launched:
         self.process.send_signal(signal.SIGINT)
         return self.end()
 
+    def started(self) -> list[int]:
+        """Processes that the launch has started."""
+        return [int(pid) for pid in re.findall(r"process started with pid \[(\d+)\]", self.output)]
+
     def left_over(self) -> list[int]:
-        """Processes that the launch started and that are still there."""
-        started = re.findall(r"process started with pid \[(\d+)\]", self.output)
-        return [int(pid) for pid in started if Path("/proc", pid).exists()]
+        """Those of them that are still there."""
+        return [pid for pid in self.started() if Path(f"/proc/{pid}").exists()]
 
     def close(self) -> None:
         self.node.destroy_node()
