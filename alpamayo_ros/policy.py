@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sysconfig
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 
 from alpamayo_ros.reasoning.gate import judge
+from alpamayo_ros.shipped import shipped_folders
 from alpamayo_ros.types import CameraRole, Judgement, Observation, ObservationError, Plan, PlanSample, Trajectory
 from alpamayo_ros.vla.checkpoint import fetch_from_hub, fingerprint, load_model, save_model
 from alpamayo_ros.vla.errors import CheckpointError, ModelInputError
@@ -263,7 +263,12 @@ def find_model(name: str, *, weights: bool = True) -> Path:
     wanted. Raises CheckpointError."""
     if name and Path(name).is_dir():
         return Path(name)
-    shipped = {path.name: path for folder in _model_folders() for path in sorted(folder.iterdir()) if path.is_dir()}
+    shipped = {
+        path.name: path
+        for folder in reversed(shipped_folders("models"))
+        for path in sorted(folder.iterdir())
+        if path.is_dir()
+    }
     if name in shipped:
         return shipped[name]
     looks_like_hub_id = name.count("/") == 1 and not name.startswith((".", "/", "~"))
@@ -274,14 +279,6 @@ def find_model(name: str, *, weights: bool = True) -> Path:
         f"unknown model {name!r}: it is no local folder, no shipped model ({known}) and no hub id such as "
         "nvidia/Alpamayo-R1-10B"
     )
-
-
-def _model_folders() -> list[Path]:
-    """`models/` of the source tree, or where an installation put it."""
-    source = Path(__file__).parents[1]
-    installed = Path(sysconfig.get_path("data")) / "share/alpamayo_ros"
-    places = [tree / "models" for tree in (source, installed) if (tree / "package.xml").is_file()]
-    return [place for place in places if place.is_dir()]
 
 
 def _sample_in_memory(model: AlpamayoModel, *inputs: Any, num_samples: int, **options: Any) -> Samples:
