@@ -10,25 +10,33 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import Writer
 
-from alpamayo_ros.datasets.bag import STORAGE
+from alpamayo_ros.datasets.bag import JPEG_QUALITY, STORAGE
 from alpamayo_ros.datasets.bag_reader import BagMessage, BagReader, BagTopic
 from alpamayo_ros.datasets.staging import DatasetError, staged
 from alpamayo_ros.nodes.bag_timeline import BagTimeline, RefusalCount
+from alpamayo_ros.nodes.calibration import camera_of
+from alpamayo_ros.nodes.message_parts import header
 from alpamayo_ros.nodes.message_types import message_store, offline_types
+from alpamayo_ros.nodes.overlay import draw_overlay
 from alpamayo_ros.nodes.plan_journal import PlanJournal, Step
 from alpamayo_ros.nodes.plan_messages import driving_plan
-from alpamayo_ros.nodes.rig_profile import RigProfile
+from alpamayo_ros.nodes.rig_profile import CameraSource, RigProfile
+from alpamayo_ros.nodes.views import path, reasoning
 from alpamayo_ros.policy import DrivingPolicy
 from alpamayo_ros.timeline import Moment, Refusal, RefusalReason, TimeContract
 from alpamayo_ros.types import CameraRole, ObservationError, Plan
 
 PLANNER = "/alpamayo_planner"
-PLAN, REASONING, OVERLAY = f"{PLANNER}/plan", f"{PLANNER}/reasoning", f"{PLANNER}/overlay/compressed"
+PLAN, PATH, REASONING = f"{PLANNER}/plan", f"{PLANNER}/path", f"{PLANNER}/reasoning"
+OVERLAY = f"{PLANNER}/overlay/compressed"
 KINDS = {
     PLAN: "alpamayo_ros/msg/DrivingPlan",
+    PATH: "nav_msgs/msg/Path",
     REASONING: "std_msgs/msg/String",
     OVERLAY: "sensor_msgs/msg/CompressedImage",
 }
@@ -115,7 +123,9 @@ def annotate(
         history_steps=config.history_steps,
         slop_ns=options.slop_ms * 1_000_000,
     )
-    timeline = BagTimeline(bag, rig, contract)
+    # The picture to draw into: what a driver would see.
+    shown = rig.cameras.get(CameraRole.FRONT_WIDE_120, next(iter(rig.cameras.values()))) if options.overlay else None
+    timeline = BagTimeline(bag, rig, contract, shown.camera_info if shown else None)
     copied = _copied_topics(bag) if options.copy else []
     found = Annotation(left_out=timeline.left_out)
     if options.copy:
@@ -128,7 +138,7 @@ def annotate(
                 _check_clock(bag, t0_ns)
             step = next(done, None)
             if step is None:
-                step = _plan(policy, timeline, t0_ns, options)
+                step = _plan(policy, timeline, t0_ns, options, shown)
                 journal.append(step)
             elif step.t0_ns == t0_ns:
                 found.resumed += 1
@@ -205,18 +215,20 @@ def _command(bag: BagReader, rig: RigProfile, policy: DrivingPolicy, options: An
 def _fingerprint(bag: Path) -> dict[str, str]:
     """Of each file its size and a hash of its first and last MiB: a bag may have more bytes than can be read twice."""
     prints = {}
-    for path in sorted(bag.iterdir()) if bag.is_dir() else [bag]:
-        if path.is_file():
-            size = path.stat().st_size
-            with path.open("rb") as file:
+    for part in sorted(bag.iterdir()) if bag.is_dir() else [bag]:
+        if part.is_file():
+            size = part.stat().st_size
+            with part.open("rb") as file:
                 digest = hashlib.sha256(file.read(_MIB))
                 file.seek(max(0, size - _MIB))
                 digest.update(file.read(_MIB))
-            prints[path.name] = f"{size} {digest.hexdigest()[:16]}"
+            prints[part.name] = f"{size} {digest.hexdigest()[:16]}"
     return prints
 
 
-def _plan(policy: DrivingPolicy, timeline: BagTimeline, t0_ns: int, options: AnnotateOptions) -> Step:
+def _plan(
+    policy: DrivingPolicy, timeline: BagTimeline, t0_ns: int, options: AnnotateOptions, shown: CameraSource | None
+) -> Step:
     try:
         moment = timeline.moment(t0_ns)
         observation = moment.observe(options.navigation)
@@ -226,18 +238,33 @@ def _plan(policy: DrivingPolicy, timeline: BagTimeline, t0_ns: int, options: Ann
         return Step(t0_ns, {}, (), Refusal(RefusalReason.EGO_JUMP, "ego", str(error)))
     plan = policy.plan(observation, **options.planning)
     failed = tuple(str(failure.check) for failure in plan.judgement.gate.failures)
-    return Step(t0_ns, _messages(plan, moment, timeline.fixed_frame), failed, None)
+    messages = _messages(plan, moment, timeline.fixed_frame)
+    if shown is not None:
+        picture = moment.frames[shown.role][-1].pixels()
+        messages[OVERLAY] = _jpeg(draw_overlay(picture, camera_of(shown, timeline.info), plan), t0_ns, shown.role)
+    return Step(t0_ns, _serialized(messages), failed, None)
 
 
-def _messages(plan: Plan, moment: Moment, fixed_frame: str) -> dict[str, bytes]:
+def _jpeg(picture: np.ndarray, t0_ns: int, role: CameraRole) -> Any:
+    types = offline_types()
+    _, data = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    head = header(types, t0_ns, f"{role.label}_optical")
+    return types.CompressedImage(header=head, format="jpeg", data=types.octets(data.tobytes()))
+
+
+def _messages(plan: Plan, moment: Moment, fixed_frame: str) -> dict[str, Any]:
     types = offline_types()
     # How long it took says something about this machine, not about the drive; the same bag must give the same bytes.
     plan = replace(plan, latencies_ms={})
-    made = {
+    return {
         PLAN: driving_plan(types, plan, moment, fixed_frame=fixed_frame, held_back=False, skipped=0),
-        REASONING: types.String(data=plan.chosen.reasoning),
+        PATH: path(types, plan),
+        REASONING: reasoning(types, plan),
     }
-    return {topic: bytes(message_store().serialize_cdr(body, KINDS[topic])) for topic, body in made.items()}
+
+
+def _serialized(messages: dict[str, Any]) -> dict[str, bytes]:
+    return {topic: bytes(message_store().serialize_cdr(body, KINDS[topic])) for topic, body in messages.items()}
 
 
 def _write(

@@ -18,6 +18,7 @@ from alpamayo_ros.timeline import FRAME_PERIOD_NS, Moment, Refusal, RefusalReaso
 
 IMAGES = {"raw": "sensor_msgs/msg/Image", "compressed": "sensor_msgs/msg/CompressedImage"}
 ODOMETRY, TRANSFORMS = "nav_msgs/msg/Odometry", "tf2_msgs/msg/TFMessage"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 
 PREROLL_NS = 5_000_000_000
 """Log time that is read before the start, so that the first t0 has its history: 1.5 s, and room for late messages."""
@@ -39,18 +40,22 @@ class BagTimeline:
     """What belongs to each t0 of a bag. Holds a few seconds of it, whatever its length.
 
     fixed_frame: that of the ego poses. left_out: messages that were not let in, and jumps, by reason and source.
+    info: the newest CameraInfo.
     behind: at the end, the source that ended well before the others, if any: it kept t0 from going on.
     Raises DatasetError for a bag that does not fit the rig.
     """
 
-    def __init__(self, bag: BagReader, rig: RigProfile, contract: TimeContract) -> None:
+    def __init__(self, bag: BagReader, rig: RigProfile, contract: TimeContract, info_topic: str | None = None) -> None:
+        """info_topic: of the CameraInfo to listen to."""
         self.fixed_frame = ""
+        self.info: Any | None = None
         self.left_out: dict[tuple[RefusalReason, str], RefusalCount] = {}
         self.behind: Refusal | None = None
         self._bag, self._rig = bag, rig
         self._timeline = Timeline(contract, decode)
         self._cameras = {_absolute(camera.topic): role for role, camera in rig.cameras.items()}
         self._chain: TransformChain | None = None
+        self._info_topic = None if info_topic is None else _absolute(info_topic)
         self._ego_topic = "/tf"
         if isinstance(rig.ego, OdometrySource):
             self._ego_topic = _absolute(rig.ego.topic)
@@ -58,10 +63,6 @@ class BagTimeline:
             self.fixed_frame = rig.ego.fixed_frame
             self._chain = TransformChain(rig.ego.fixed_frame, rig.ego.base_frame)
         self._check_topics()
-
-    @property
-    def topics(self) -> tuple[str, ...]:
-        return (*self._cameras, self._ego_topic)
 
     def moment(self, t0_ns: int) -> Moment:
         """Of a t0 that was just given out. Raises Refusal."""
@@ -76,7 +77,8 @@ class BagTimeline:
         self._hear_static_transforms()
         step_ns = every * FRAME_PERIOD_NS
         last: int | None = None  # the newest that is dealt with
-        for message in self._bag.messages(self.topics, max(0, first_ns - PREROLL_NS), stop_ns):
+        topics = {*self._cameras, self._ego_topic, *([self._info_topic] if self._info_topic else [])}
+        for message in self._bag.messages(topics, max(0, first_ns - PREROLL_NS), stop_ns):
             told(message.logged_ns)
             if self._hear(message):
                 last = None  # time was set back: t0s come again
@@ -114,6 +116,9 @@ class BagTimeline:
         role = self._cameras.get(message.topic)
         if role is not None:
             yield partial(self._timeline.add_frame, role, _stamp_ns(body.header), body)
+            return
+        if message.topic == self._info_topic:
+            self.info = body
             return
         for pose in self._poses(message, body):
             yield partial(self._timeline.add_pose, pose.stamp_ns, pose.position, pose.quaternion)
@@ -161,6 +166,8 @@ class BagTimeline:
                     f"{self._bag.path}: topic {topic} is {found}, but rig {self._rig.name} says transport {transport} "
                     f"for camera {role.label}; write transport: {other}"
                 )
+        if self._info_topic is not None:
+            self._check_topic(self._info_topic, "the overlay", CAMERA_INFO, (CAMERA_INFO,))
         kind = ODOMETRY if self._chain is None else TRANSFORMS
         self._check_topic(self._ego_topic, "the ego pose", kind, (kind,))
 

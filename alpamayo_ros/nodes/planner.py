@@ -24,7 +24,7 @@ from rclpy.parameter import Parameter
 from std_msgs.msg import Header, String
 
 from alpamayo_ros.nodes.health import Health
-from alpamayo_ros.nodes.parameters import HOLD_BACK, ParameterError, Parameters, declare, read
+from alpamayo_ros.nodes.parameters import HOLD_BACK, ParameterError, declare, read
 from alpamayo_ros.nodes.planning_loop import Planned, PlanningLoop
 from alpamayo_ros.nodes.publishers import PlanPublishers
 from alpamayo_ros.nodes.rig_profile import RigError, RigProfile

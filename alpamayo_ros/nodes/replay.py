@@ -230,6 +230,8 @@ def main() -> None:
     except DatasetError as error:
         log.fatal(str(error))
         sys.exit(1)
+    except KeyboardInterrupt:
+        pass
     finally:
         try_shutdown()
         spinning.join()
