@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -128,7 +129,6 @@ def test_late_subscribers_get_what_was_latched(ear, tmp_path):
 
 def test_a_loop_sets_time_back(ear, bag):
     import threading
-from itertools import pairwise
 
     ear.listen(Clock, "/clock")
     node = rclpy.create_node("alpamayo_replay")
