@@ -23,7 +23,7 @@ from scipy.spatial.transform import Rotation
 
 from alpamayo_ros.datasets.drive import Drive, Motion
 from alpamayo_ros.datasets.staging import DatasetError, staged
-from alpamayo_ros.types.rig import Camera, Pinhole
+from alpamayo_ros.types.rig import Camera, Distorted, Pinhole
 
 ODOM, BASE = "odom", "base_link"
 JPEG_QUALITY = 95
@@ -100,13 +100,16 @@ class _Bag:
 
 
 def camera_info(header: Any, camera: Camera) -> Any:
-    """Pinhole as `plumb_bob` without distortion; f-theta as `equidistant`, r = f (theta + k1 theta^3 + … + k4 theta^9).
+    """Pinhole as `plumb_bob` without distortion, distorted as `rational_polynomial`; f-theta as `equidistant`,
+    r = f (theta + k1 theta^3 + … + k4 theta^9).
 
     Raises DatasetError for an f-theta polynomial that has other terms.
     """
     lens = camera.intrinsics
     if isinstance(lens, Pinhole):
         model, distortion, fx, fy = "plumb_bob", [0.0] * 5, lens.fx, lens.fy
+    elif isinstance(lens, Distorted):
+        model, distortion, fx, fy = "rational_polynomial", list(lens.distortion), lens.fx, lens.fy
     else:
         terms = [*lens.forward, *[0.0] * 10]
         if any(terms[0:10:2]) or any(terms[10:]):

@@ -19,7 +19,7 @@ from alpamayo_ros.datasets.bag import JPEG_QUALITY, STORAGE
 from alpamayo_ros.datasets.bag_reader import BagMessage, BagReader, BagTopic
 from alpamayo_ros.datasets.staging import DatasetError, staged
 from alpamayo_ros.nodes.bag_timeline import BagTimeline, RefusalCount
-from alpamayo_ros.nodes.calibration import camera_of
+from alpamayo_ros.nodes.calibration import CalibrationError, camera_of
 from alpamayo_ros.nodes.message_parts import header
 from alpamayo_ros.nodes.message_types import message_store, offline_types
 from alpamayo_ros.nodes.overlay import draw_overlay
@@ -241,7 +241,11 @@ def _plan(
     messages = _messages(plan, moment, timeline.fixed_frame)
     if shown is not None:
         picture = moment.frames[shown.role][-1].pixels()
-        messages[OVERLAY] = _jpeg(draw_overlay(picture, camera_of(shown, timeline.info), plan), t0_ns, shown.role)
+        try:
+            camera = camera_of(shown, timeline.info)
+        except CalibrationError as error:
+            raise DatasetError(f"{shown.camera_info}: {error}; or leave the overlay out") from None
+        messages[OVERLAY] = _jpeg(draw_overlay(picture, camera, plan), t0_ns, shown.role)
     return Step(t0_ns, _serialized(messages), failed, None)
 
 

@@ -42,7 +42,7 @@ def draw_overlay(image: np.ndarray, camera: Camera | None, plan: Plan, *, held_b
     if camera is not None and missing is None:
         draw_path(view, camera.resized(wide, high), plan.chosen.trajectory, opacity=0.25 if held_back else 0.5)
     else:
-        write(view, f"{missing}: the path is not drawn", _at(16, 30, scale), 0.6 * scale, _ALARM, round(scale), True)
+        chip(view, f"{missing}: the path is not drawn", _at(16, 12, scale), _FAILED, scale)
     _panel(page[high:], plan, held_back, scale)
     return page
 

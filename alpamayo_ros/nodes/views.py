@@ -88,7 +88,7 @@ def samples_cloud(types: MessageTypes, plan: Plan) -> Any:
         is_bigendian=sys.byteorder == "big",
         point_step=size * len(fields),
         row_step=points.nbytes,
-        data=types.octets(points.tobytes()),
+        data=types.octets(points.view(np.uint8)),
         is_dense=True,  # no point is missing
     )
 
@@ -99,8 +99,8 @@ def reasoning(types: MessageTypes, plan: Plan) -> Any:
 
 
 def markers(types: MessageTypes, plan: Plan, *, held_back: bool) -> Any:
-    """visualization_msgs/MarkerArray: all samples as thin lines, the chosen one thick and coloured by speed, and faint where
-    it is held back; above the car its decision, its words and what failed.
+    """visualization_msgs/MarkerArray: all samples as thin lines; the chosen one thick, coloured by speed, and faint
+    where it is held back; above the car its decision, its words and what failed.
 
     The first marker deletes all before, so that nothing of a plan with more samples stays.
     """
@@ -144,7 +144,7 @@ def picture(types: MessageTypes, pixels: np.ndarray, stamp_ns: int, frame: str) 
         encoding="rgb8",
         is_bigendian=0,
         step=3 * width,
-        data=types.octets(pixels.tobytes()),
+        data=types.octets(np.ascontiguousarray(pixels)),
     )
 
 
