@@ -149,6 +149,10 @@ def annotate(
         if found.plans:
             _write(bag, copied, journal, output, options, lambda at_ns: told("writing", at_ns, found))
         journal.remove()
+    except BaseException:
+        if not found.plans:
+            journal.remove()  # nothing to go on with, and it would stand in the way of a better command
+        raise
     finally:
         journal.close()
     if not found.plans:
