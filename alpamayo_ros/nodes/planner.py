@@ -243,7 +243,7 @@ class PlannerNode(LifecycleNode):
         self._outlets.publish(planned, self._sensors.fixed_frame, held_back=held)
         self._health.planned(planned, held)
         self._tell(f"held back: {', '.join(failed)}" if held else "", "the gate holds plans back")
-        self._outlets.publish_views(planned, self._rig, self._sensors.infos)
+        self._outlets.publish_views(planned, self._rig, self._sensors.infos, held_back=held)
 
     def take_refusal(self, refusal: Refusal) -> None:
         self._health.refused(refusal)

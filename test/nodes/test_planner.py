@@ -12,15 +12,28 @@ import rclpy
 import yaml
 from alpamayo_ros.msg import DrivingPlan
 from car import FRONT, RIG, START, TICK, Car, Wire, coast, drive, jpeg, parameters, scenery, t0_of, wait_until
+from nav_msgs.msg import Path as Path_
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import String
 from straight_policy import StraightPolicy
+from trajectory_msgs.msg import MultiDOFJointTrajectory
+from visualization_msgs.msg import MarkerArray
 
 from alpamayo_ros.nodes.planner import PlannerNode
 from alpamayo_ros.policy import DrivingPolicy
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+VIEWS = {
+    "path": Path_,
+    "path_in_odom": Path_,
+    "trajectory": MultiDOFJointTrajectory,
+    "reasoning": String,
+    "samples": PointCloud2,
+    "markers": MarkerArray,
+    "overlay": Image,
+}
 SECOND = 1_000_000_000
 WARM = 16
 """Ticks until the history is whole."""
@@ -103,6 +116,31 @@ def test_raw_pictures_arrive_to_the_bit(bench):
     drive(it.car, 1)
     for camera in it.policy.seen[-1].cameras:
         np.testing.assert_array_equal(camera.images[-1], scenery(camera.role, WARM + 1))
+
+
+def test_all_views_of_a_plan_are_published(bench):
+    it = bench(num_samples=2)
+    heard: dict[str, list] = {name: [] for name in VIEWS}
+    for name, kind in VIEWS.items():
+        it.car.node.create_subscription(kind, f"/alpamayo_planner/{name}", heard[name].append, 10)
+    it.warm_up()
+    drive(it.car, 2)
+    plan = it.car.plans[-1]
+    stamped = [name for name in VIEWS if name not in ("reasoning", "markers")]
+    assert wait_until(
+        lambda: all(heard[name] and heard[name][-1].header.stamp == plan.header.stamp for name in stamped)
+    )
+    assert wait_until(lambda: heard["reasoning"] and heard["markers"])
+    end = plan.samples[0].waypoints[-1].pose.position.x
+    assert heard["path"][-1].header.frame_id == "base_link"
+    assert heard["path"][-1].poses[-1].pose.position.x == pytest.approx(end)
+    assert heard["path_in_odom"][-1].header.frame_id == "odom"
+    assert heard["path_in_odom"][-1].poses[-1].pose.position.x == pytest.approx(end + plan.ego_pose.pose.position.x)
+    assert len(heard["trajectory"][-1].points) == 64
+    assert heard["reasoning"][-1].data == it.policy.words
+    assert heard["samples"][-1].width * heard["samples"][-1].height == 128
+    assert any(it.policy.words[:30] in marker.text.replace("\n", " ") for marker in heard["markers"][-1].markers)
+    assert (heard["overlay"][-1].encoding, heard["overlay"][-1].width) == ("rgb8", 960)
 
 
 # ---------------------------------------------------------------- faults
