@@ -18,19 +18,24 @@ FRONT = CameraRole.FRONT_WIDE_120
 FRONT_SIZE, SIDE_SIZE = (960, 576), (320, 192)
 PANEL = 144
 _BACK, _INK, _DIM, _CHIP = (24, 26, 30), (240, 240, 240), (150, 154, 160), (52, 84, 140)
+_PALE, _ALARM = (44, 46, 52), (168, 40, 40)
 _LETTERS = 0.74  # size of the sentence
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 @dataclass(frozen=True)
 class Caption:
-    """What a page says. causes: the identity of each cause, with the name to write beside it. plan: the path to draw,
-    in the ego frame at that tick; None for the one that was driven."""
+    """What a page says.
 
-    decision: Decision
+    decision: None where none is known. causes: the identity of each cause, with the name to write beside it. plan: the
+    path to draw, in the ego frame at that tick; None for the one that was driven. alarms: what went wrong.
+    """
+
+    decision: Decision | None
     sentence: str
     causes: dict[str, str]
     plan: Trajectory | None = None
+    alarms: tuple[str, ...] = ()
 
 
 def page_rig(roles: tuple[CameraRole, ...]) -> Rig:
@@ -76,8 +81,8 @@ def _panel(panel: np.ndarray, drive: Drive, tick: int, caption: Caption) -> None
     _write(panel, f"{ego.speed * 3.6:.0f} km/h", (18, 86), 0.5, _DIM)
     _write(panel, f"{ego.acceleration:+.1f} m/s2", (98, 86), 0.5, _DIM)
     x = 210
-    for axis in (caption.decision.longitudinal, caption.decision.lateral):
-        x = _chip(panel, "no change" if axis is None else axis.replace("_", " "), x, axis is not None)
+    for text, colour in _chips(caption):
+        x = _chip(panel, text, x, colour)
     lines = _wrapped(caption.sentence, panel.shape[1] - 230)
     for line, y in zip(lines, (84,) if len(lines) == 1 else (74, 100), strict=True):
         _write(panel, line, (210, y), _LETTERS, _INK, 2)
@@ -96,10 +101,22 @@ def _wrapped(sentence: str, room: int) -> list[str]:
     return [sentence[:middle], sentence[middle + 1 :]]
 
 
-def _chip(panel: np.ndarray, text: str, x: int, active: bool) -> int:
+def _chips(caption: Caption) -> list[tuple[str, tuple[int, int, int]]]:
+    """Text and colour of what stands above the sentence."""
+    if caption.decision is None:
+        axes = [("no decision", _PALE)]
+    else:
+        axes = [
+            ("no change", _PALE) if axis is None else (axis.replace("_", " "), _CHIP)
+            for axis in (caption.decision.longitudinal, caption.decision.lateral)
+        ]
+    return axes + [(alarm, _ALARM) for alarm in caption.alarms]
+
+
+def _chip(panel: np.ndarray, text: str, x: int, colour: tuple[int, int, int]) -> int:
     width = _width(text, 0.6) + 24
-    cv2.rectangle(panel, (x, 12), (x + width, 44), _CHIP if active else (44, 46, 52), cv2.FILLED)
-    _write(panel, text, (x + 12, 34), 0.6, _INK if active else _DIM)
+    cv2.rectangle(panel, (x, 12), (x + width, 44), colour, cv2.FILLED)
+    _write(panel, text, (x + 12, 34), 0.6, _DIM if colour == _PALE else _INK)
     return x + width + 12
 
 
