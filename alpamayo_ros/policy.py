@@ -18,7 +18,13 @@ from alpamayo_ros.vla.checkpoint import fetch_from_hub, fingerprint, load_model,
 from alpamayo_ros.vla.errors import CheckpointError, ModelInputError
 from alpamayo_ros.vla.images import preprocess
 from alpamayo_ros.vla.model import AlpamayoModel, Guidance, Samples
-from alpamayo_ros.vla.prompt import PromptBatch, batch_prompts, driving_prompt, question_prompt
+from alpamayo_ros.vla.prompt import (
+    PromptBatch,
+    batch_prompts,
+    check_takes_navigation,
+    driving_prompt,
+    question_prompt,
+)
 from alpamayo_ros.vla.sampling import REASONING_STREAM, RowStreams, Sampling, next_tokens
 from alpamayo_ros.vla.tokenizer import section
 
@@ -187,6 +193,11 @@ class DrivingPolicy:
         tokens = model.answer(context, lambda logits: next_tokens(logits, sampling, streams), MAX_REASONING_TOKENS)
         return model.tokenizer.decode(tokens[0].tolist(), skip_special=True).strip()
 
+    def check_navigation(self, text: str) -> None:
+        """Raises ModelInputError for a driving instruction that this model does not take."""
+        check_takes_navigation(self.model.config, text)
+        _check_text("navigation", text)
+
     def _check_fits(self, observation: Observation) -> None:
         config = self.model.config
         expected = tuple(CameraRole(role) for role in config.camera_roles)
@@ -209,7 +220,7 @@ class DrivingPolicy:
                 f"ego history has {poses} poses; {self.name} takes {config.history_steps}, 0.1 s apart, the last at t0"
             )
         if observation.navigation is not None:
-            _check_text("navigation", observation.navigation)
+            self.check_navigation(observation.navigation)
 
     def _pictures(self, observation: Observation) -> tuple[torch.Tensor, torch.Tensor]:
         return preprocess([image for camera in observation.cameras for image in camera.images], self.model.config)

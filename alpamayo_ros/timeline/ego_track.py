@@ -24,7 +24,9 @@ class EgoTrack:
         _check(stamps_ns, positions, quaternions)
         self.stamps_ns = stamps_ns
         self._positions = positions
-        self._rotations = Rotation.from_quat(quaternions)
+        # Relative to the first stamp: nanoseconds since 1970 do not fit a float64.
+        self._times = (stamps_ns - stamps_ns[0]).astype(np.float64)
+        self._slerp = Slerp(self._times, Rotation.from_quat(quaternions))
 
     def history_at(self, t0_ns: int, steps: int) -> EgoHistory:
         """`steps` poses up to t0, 0.1 s apart, in the ego frame at t0: positions linear, rotations by slerp."""
@@ -54,12 +56,10 @@ class EgoTrack:
     def poses_at(self, times_ns: np.ndarray) -> tuple[np.ndarray, Rotation]:
         """Positions (M, 3) and M rotations in the fixed frame at times (M,) int64; before and after the track, those
         of its ends."""
-        # Relative to the first stamp: nanoseconds since 1970 do not fit a float64.
-        first = self.stamps_ns[0]
-        at = (np.clip(times_ns, first, self.stamps_ns[-1]) - first).astype(np.float64)
-        known = (self.stamps_ns - first).astype(np.float64)
-        position = np.stack([np.interp(at, known, self._positions[:, axis]) for axis in range(3)], axis=-1)
-        return position, Slerp(known, self._rotations)(at)
+        first, last = self.stamps_ns[0], self.stamps_ns[-1]
+        at = (np.clip(times_ns, first, last) - first).astype(np.float64)
+        position = np.stack([np.interp(at, self._times, self._positions[:, axis]) for axis in range(3)], axis=-1)
+        return position, self._slerp(at)
 
 
 def is_rotation(quaternions: np.ndarray) -> np.ndarray:

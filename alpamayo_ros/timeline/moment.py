@@ -17,7 +17,8 @@ from alpamayo_ros.types import CameraFrames, CameraRole, EgoHistory, Observation
 
 MOVED_M, MOVED_RAD = 0.2, np.deg2rad(1.0)
 """A vehicle that has gone or turned this far sees another picture: at 1080p and 120°, 1 degree shifts everything by 16
-pixels, and 0.2 m what is 3 m beside the camera by 60."""
+pixels, and 0.2 m what is 3 m beside the camera by 60. Slower than 0.7 m/s, 0.2 m are not reached within 4 frames: there
+a frozen camera cannot be told from a world that stands still."""
 
 
 @dataclass(frozen=True, eq=False)

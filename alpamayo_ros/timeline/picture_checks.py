@@ -16,7 +16,7 @@ GRID = 128
 FIRST_LOOK = 16
 """The same for telling pictures apart: all but a few differ there already."""
 
-BLACK_MEAN, BLACK_SPREAD = 20.0, 4.0
+BLACK_MEAN, BLACK_SPREAD = 18.0, 3.0
 """Levels of 0 … 255. A covered lens gives the black level of its sensor (up to 16 where video range was not stretched)
 with 1 to 2 levels of noise. A night picture may be as dark on average, but lamps, reflections and lit road spread it:
 both must be low."""

@@ -45,6 +45,8 @@ class RefusalReason(StrEnum):
     """Time went back: all before it is forgotten."""
     TIME_AHEAD = "time_ahead"
     """A stamp far ahead of all others: the message is ignored until another agrees."""
+    CLOCK = "clock"
+    """Stamps that have nothing to do with the host's clock."""
     NO_STAMP = "no_stamp"
     """A stamp of 0 or less: the header was not filled in."""
 
