@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from alpamayo_ros.cli.bench import bench
+from alpamayo_ros.cli.demo import demo
 from alpamayo_ros.cli.doctor import doctor
 from alpamayo_ros.cli.evaluate import evaluate
 from alpamayo_ros.cli.plan import plan
@@ -50,6 +51,7 @@ def main() -> None:
 
 
 main.add_command(bench)
+main.add_command(demo)
 main.add_command(doctor)
 main.add_command(evaluate)
 main.add_command(plan)
