@@ -44,9 +44,9 @@ from alpamayo_ros.types.rig import MOUNTS, Rig
 from alpamayo_ros.vla.checkpoint import load_config
 
 SCENES = (
-    Scene("red_light", 0, Variant.NOMINAL),
-    Scene("jaywalker", 0, Variant.CHALLENGING),
-    Scene("cut_in", 0, Variant.NOMINAL),
+    Scene("red_light", 1, Variant.NOMINAL),
+    Scene("jaywalker", 3, Variant.CHALLENGING),
+    Scene("cut_in", 1, Variant.NOMINAL),
 )
 DOMAINS = range(1, 102)
 """ROS domains that are safe on every platform."""
@@ -92,19 +92,10 @@ def run_demo(
     """
     config, _ = load_config(model.folder, model.language_model)
     renderer = renderer_of(config)
-    rig_file = output / "rig.yaml"
-    rig_file.write_text(json.dumps(_rig_profile(renderer.rig), indent=2) + "\n")  # JSON is YAML
-    parameters = {
-        "rig": str(rig_file),
-        "model": str(model.folder),
-        "language_model": str(model.language_model or ""),
-        "use_sim_time": True,
-        "image_reliability": "reliable",
-        "image_depth": 100,
-        "odometry_reliability": "reliable",
-        "odometry_depth": 1000,
-        **model.options,
-    }
+    language_model = str(model.language_model or "")
+    parameters = planner_parameters(
+        output, renderer.rig, raw=False, model=str(model.folder), language_model=language_model, **model.options
+    )
     driven_scenes: list[DrivenScene] = []
     with ExitStack() as stack:
         domain = stack.enter_context(own_domain())
@@ -185,13 +176,28 @@ def _keep(bag: Bag, topic: str, kind: Any, data: bytes) -> None:
     bag.write(Message(topic, f"{package}/msg/{name}", seconds * 1_000_000_000 + nanoseconds, data))
 
 
-def _rig_profile(rig: Rig) -> dict[str, Any]:
+def planner_parameters(folder: Path, rig: Rig, *, raw: bool, **options: Any) -> dict[str, Any]:
+    """Parameters of a planner that misses nothing of a `SensorFeed`. Its rig profile is written into the folder."""
+    profile = folder / "rig.yaml"
+    profile.write_text(json.dumps(_rig_profile(rig, raw), indent=2) + "\n")  # JSON is YAML
+    return {
+        "rig": str(profile),
+        "use_sim_time": True,
+        "image_reliability": "reliable",
+        "image_depth": 100,
+        "odometry_reliability": "reliable",
+        "odometry_depth": 1000,
+        **options,
+    }
+
+
+def _rig_profile(rig: Rig, raw: bool) -> dict[str, Any]:
     cameras = {}
     for role in rig.roles:
         position, yaw, pitch = MOUNTS[role]
         cameras[role.label] = {
-            "topic": image_topic(role.label, raw=False),
-            "transport": "compressed",
+            "topic": image_topic(role.label, raw),
+            "transport": "raw" if raw else "compressed",
             "camera_info": info_topic(role.label),
             "mount": {"position": list(position), "yaw": yaw, "pitch": pitch, "roll": 0.0},
         }

@@ -150,11 +150,17 @@ def _roles(names: str) -> tuple[CameraRole, ...]:
     return tuple(sorted({CameraRole.from_label(name.strip()) for name in names.split(",")}))
 
 
-def main() -> None:
-    rclpy.init(args=sys.argv)
-    node = Node("simulator")
+def simulator_node(**options: Any) -> Node:
+    """A node with the parameters declared. options: of `rclpy.node.Node`."""
+    node = Node("simulator", **options)
     for name, (default, description) in PARAMETERS.items():
         node.declare_parameter(name, default, ParameterDescriptor(description=description, read_only=True))
+    return node
+
+
+def main() -> None:
+    rclpy.init(args=sys.argv)
+    node = simulator_node()
     try:
         simulate(node)
     except (SettingError, NoPlanError) as error:
