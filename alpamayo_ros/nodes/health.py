@@ -49,12 +49,15 @@ class Health:
             now = time.monotonic()
             self._refused[refusal.source, refusal.reason.value] += 1
             self._last_refusal[refusal.source] = now, refusal
-            self._problem = now, str(refusal)
 
-    def failed(self, error: Exception) -> None:
+    def failed(self) -> None:
         with self._lock:
             self._counts["errors"] += 1
-            self._problem = time.monotonic(), str(error)
+
+    def stopped_by(self, problem: str) -> None:
+        """There was no plan, and this is why."""
+        with self._lock:
+            self._problem = time.monotonic(), problem
 
     def planned(self, planned: Planned, held_back: bool) -> None:
         with self._lock:
@@ -87,13 +90,14 @@ class Health:
         self._counted, self._counted_at = dict(self._received), now
 
     def _planning(self, now: float) -> DiagnosticStatus:
-        silent = now - (self._last_plan if self._last_plan is not None else self._begin)
-        problem = self._problem[1] if self._problem and now - self._problem[0] < 2 * RECENT_S else ""
+        since_plan = self._last_plan if self._last_plan is not None else self._begin
+        problem = self._problem[1] if self._problem and self._problem[0] > since_plan else ""
+        silent = now - since_plan
         if silent > RECENT_S:
             since = f"no plan for {silent:.1f} s" if self._last_plan is not None else "no plan yet"
             level, message = _ERROR, f"{since}: {problem or 'nothing new from cameras and ego'}"
         elif problem:
-            level, message = _WARN, f"planning, but refused: {problem}"
+            level, message = _WARN, f"no plan for the newest t0: {problem}"
         elif self._concern:
             level, message = _WARN, f"planning, but the gate says: {self._concern}"
         else:

@@ -38,10 +38,10 @@ USED = {
 class MessageTypes:
     """The classes of `USED` as attributes.
 
-    octets: makes what a uint8[] field takes without a copy of each byte.
+    octets: makes what a uint8[] field takes, of bytes or a contiguous uint8 array; it may share their memory.
     """
 
-    def __init__(self, classes: Mapping[str, Any], octets: Callable[[bytes], Any]) -> None:
+    def __init__(self, classes: Mapping[str, Any], octets: Callable[[bytes | np.ndarray], Any]) -> None:
         self._classes = dict(classes)
         self.octets = octets
 
@@ -58,7 +58,13 @@ def live_types() -> MessageTypes:
     classes = {
         name: getattr(import_module(f"{package}.msg"), name) for package, names in USED.items() for name in names
     }
-    return MessageTypes(classes, lambda data: array.array("B", data))
+    return MessageTypes(classes, _octet_array)
+
+
+def _octet_array(data: Any) -> array.array[int]:
+    made = array.array("B")
+    made.frombytes(data)
+    return made
 
 
 @cache

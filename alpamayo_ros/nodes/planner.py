@@ -18,13 +18,14 @@ import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from std_msgs.msg import Header, String
 
 from alpamayo_ros.nodes.health import Health
-from alpamayo_ros.nodes.parameters import HOLD_BACK, ParameterError, Parameters, declare, read
+from alpamayo_ros.nodes.parameters import HOLD_BACK, ParameterError, declare, read
 from alpamayo_ros.nodes.planning_loop import Planned, PlanningLoop
 from alpamayo_ros.nodes.publishers import PlanPublishers
 from alpamayo_ros.nodes.rig_profile import RigError, RigProfile
@@ -172,15 +173,20 @@ class PlannerNode(LifecycleNode):
 
     # ---------------------------------------------------------------- what is heard
 
-    def _on_news(self, source: str) -> None:
+    def _on_news(self, source: str, late: bool) -> None:
         self._health.received(source)
-        if self._loop is not None:
-            self._loop.notify()
+        assert self._loop is not None
+        if late:
+            self._loop.reconsider()
+        self._loop.notify()
 
     def _on_sensor_refusal(self, refusal: Refusal) -> None:
-        if refusal.reason is RefusalReason.TIME_JUMP and self._loop is not None:
+        self._health.refused(refusal)
+        if refusal.reason in (RefusalReason.TIME_JUMP, RefusalReason.EGO_JUMP):
+            self.get_logger().warning(str(refusal))
+        if refusal.reason is RefusalReason.TIME_JUMP:
+            assert self._loop is not None
             self._loop.restart()
-        self.take_refusal(refusal)
 
     def _on_navigation(self, message: String) -> None:
         assert self._policy is not None
@@ -219,8 +225,8 @@ class PlannerNode(LifecycleNode):
         else:
             side = "before" if now > t0_ns else "after"
             text = (
-                f"stamps are {abs(now - t0_ns) / 1e9:.1f} s {side} this node's clock; allowed are {allowed / 1e9:.1f} s. "
-                "Synchronise the clocks; for a bag or a simulator, set use_sim_time and have /clock published"
+                f"stamps are {abs(now - t0_ns) / 1e9:.1f} s {side} this node's clock; allowed: {allowed / 1e9:.1f} s; "
+                "synchronise the clocks; for a bag or a simulator, set use_sim_time and have /clock published"
             )
         raise Refusal(RefusalReason.CLOCK, "clock", text)
 
@@ -237,14 +243,16 @@ class PlannerNode(LifecycleNode):
         self._outlets.publish(planned, self._sensors.fixed_frame, held_back=held)
         self._health.planned(planned, held)
         self._tell(f"held back: {', '.join(failed)}" if held else "", "the gate holds plans back")
-        self._outlets.publish_views(planned, self._rig, self._sensors.infos)
+        self._outlets.publish_views(planned, self._rig, self._sensors.infos, held_back=held)
 
     def take_refusal(self, refusal: Refusal) -> None:
         self._health.refused(refusal)
+        self._health.stopped_by(str(refusal))
         self._tell(f"{refusal.source} {refusal.reason.value}", str(refusal))
 
     def take_failure(self, error: Exception) -> None:
-        self._health.failed(error)
+        self._health.failed()
+        self._health.stopped_by(str(error))
         self._tell(f"{type(error).__name__}", str(error))
 
     # ---------------------------------------------------------------- what is told
@@ -283,8 +291,15 @@ def _noise(policy: DrivingPolicy, roles: tuple[CameraRole, ...]) -> Observation:
 def main() -> None:
     rclpy.init(args=sys.argv)
     node = PlannerNode()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
     try:
-        rclpy.spin(node)
+        while rclpy.ok():
+            try:
+                executor.spin()
+            except rclpy_implementation.RCLError as error:
+                # rclpy raises it here when somebody asks for a transition that the state does not have.
+                node.get_logger().error(str(error))
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:

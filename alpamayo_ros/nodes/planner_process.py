@@ -21,6 +21,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
 from alpamayo_ros.nodes.topic_driver import PLANNER
+from alpamayo_ros.shipped import shipped_folders
 
 _PR_SET_PDEATHSIG = 1  # of prctl(2)
 
@@ -30,14 +31,15 @@ class PlannerError(RuntimeError):
 
 
 class PlannerProcess:
-    """A running planner, in the ROS domain of the environment, until the block ends.
+    """A running planner in a ROS domain, until the block ends: on simulated time, and it misses no message (demo.yaml).
 
     What it prints goes to `log`. It does not outlive this process, however that ends (Linux).
     """
 
     def __init__(self, parameters: dict[str, Any], log: Path, domain: int) -> None:
         self._log = log
-        arguments = [part for name, value in parameters.items() for part in ("-p", f"{name}:={json.dumps(value)}")]
+        arguments = ["--params-file", str(shipped_folders("config")[0] / "demo.yaml"), "-p", "use_sim_time:=true"]
+        arguments += [part for name, value in parameters.items() for part in ("-p", f"{name}:={json.dumps(value)}")]
         parent, libc = os.getpid(), ctypes.CDLL(None)
 
         def end_with_parent() -> None:

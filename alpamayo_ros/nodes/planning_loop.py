@@ -54,6 +54,8 @@ class PlanningLoop:
         self._wake = Condition()
         self._news = self._stalled = self._stopping = False
         self._last_ns: int | None = None
+        self._refused_ns: int | None = None
+        self._late_messages = 0
         self._thread = Thread(target=self._run, name="planning", daemon=True)
         self._fault: BaseException | None = None
 
@@ -83,6 +85,17 @@ class PlanningLoop:
         with self._wake:
             self._last_ns = None
 
+    def reconsider(self) -> None:
+        """A message came after newer ones of its source: a t0 that was refused without it gets another chance."""
+        with self._wake:
+            self._late_messages += 1
+            self._try_again()
+
+    def _try_again(self) -> None:
+        if self._refused_ns is not None and self._refused_ns == self._last_ns:
+            self._last_ns = self._refused_ns - FRAME_PERIOD_NS
+            self._news = True
+
     def _run(self) -> None:
         try:
             while self._wait():
@@ -111,6 +124,7 @@ class PlanningLoop:
         with self._wake:
             if self._last_ns == last:  # else time was set back meanwhile
                 self._last_ns = t0_ns
+            late_messages = self._late_messages
         try:
             self._host.check_time(t0_ns)
             refusal = self._timeline.lagging()
@@ -118,6 +132,10 @@ class PlanningLoop:
                 raise refusal
             planned = self._plan(t0_ns, last)
         except Refusal as refused:
+            with self._wake:
+                self._refused_ns = t0_ns
+                if self._late_messages != late_messages:  # it came while this was looking
+                    self._try_again()
             self._host.take_refusal(refused)
         except INPUT_ERRORS as error:
             self._host.take_failure(error)

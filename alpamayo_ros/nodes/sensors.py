@@ -53,7 +53,8 @@ def quality_of_service(reliability: str, depth: int) -> QoSProfile:
 class Sensors:
     """Subscriptions to the cameras and the ego source of a rig.
 
-    on_news: called after every message that is in the timeline. on_refusal: for what was not let in, and for jumps.
+    on_news: called after every message with its source, and whether it came after newer ones of that source.
+    on_refusal: for what was not let in, and for jumps.
     infos: the newest CameraInfo by role, for drawing. fixed_frame: the frame of the ego poses, once one has come.
     """
 
@@ -63,12 +64,13 @@ class Sensors:
         rig: RigProfile,
         timeline: Timeline,
         parameters: Parameters,
-        on_news: Callable[[str], None],
+        on_news: Callable[[str, bool], None],
         on_refusal: Callable[[Refusal], None],
     ) -> None:
         self._node, self._timeline = node, timeline
         self._on_news, self._on_refusal = on_news, on_refusal
         self._subscriptions: list[Any] = []
+        self._newest_ns: dict[str, int] = {}
         self.infos: dict[CameraRole, CameraInfo] = {}
         self.fixed_frame = ""
         pictures = quality_of_service(parameters.image_reliability, parameters.image_depth)
@@ -107,8 +109,8 @@ class Sensors:
 
     def _on_picture(self, camera: CameraSource, data: bytes) -> None:
         picture = SerializedPicture(data, MESSAGES[camera.transport])
-        source = f"camera {camera.role.label}"
-        self._take(source, partial(self._timeline.add_frame, camera.role, stamp_of(data), picture))
+        stamp = stamp_of(data)
+        self._take(f"camera {camera.role.label}", stamp, partial(self._timeline.add_frame, camera.role, stamp, picture))
 
     def _on_info(self, role: CameraRole, info: CameraInfo) -> None:
         self.infos[role] = info
@@ -131,14 +133,15 @@ class Sensors:
         self.fixed_frame = header.frame_id
         stamp = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
         position, quaternion = np.array([place.x, place.y, place.z]), np.array([turn.x, turn.y, turn.z, turn.w])
-        self._take("ego", partial(self._timeline.add_pose, stamp, position, quaternion))
+        self._take("ego", stamp, partial(self._timeline.add_pose, stamp, position, quaternion))
 
-    def _take(self, source: str, add: Callable[[], None]) -> None:
+    def _take(self, source: str, stamp_ns: int, add: Callable[[], None]) -> None:
         try:
             add()
         except Refusal as refusal:
             self._on_refusal(refusal)
-        self._on_news(source)
+        self._on_news(source, stamp_ns < self._newest_ns.get(source, 0))
+        self._newest_ns[source] = stamp_ns
 
 
 TRANSIENT_LOCAL = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

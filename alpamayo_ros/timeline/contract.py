@@ -26,8 +26,8 @@ class TimeContract:
     frames_per_camera: frames 0.1 s apart, the newest at t0. The released models take 4.
     history_steps: ego poses 0.1 s apart, the last at t0. The released models take 16.
     slop_ns: how far a frame may be from its wanted time. 50 ms: half the period, so that 10 Hz of any phase will do.
-    max_lag_ns: how far the newest message of a source may be behind that of the newest source. 150 ms: one period of a
-        10 Hz camera, which is how old its newest frame is just before the next, and 50 ms for exposure and transport.
+    max_lag_ns: how far a message may be behind those of other sources that came before it. 150 ms: exposure,
+        compression and transport of a slow camera.
     max_jump_m: how far a pose may be, in metres, from where constant velocity leads. 1 m: braking at 1 g over the
         longest bridged gap (0.25 s) is off by 0.6 m.
     """

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from alpamayo_ros.timeline.buffer import StampedBuffer
-from alpamayo_ros.timeline.contract import MAX_GAP_NS, TIME_JUMP_NS, TimeContract
+from alpamayo_ros.timeline.contract import FRAME_PERIOD_NS, MAX_GAP_NS, TIME_JUMP_NS, TimeContract
 from alpamayo_ros.timeline.ego_track import SOURCE as EGO
 from alpamayo_ros.timeline.ego_track import EgoTrack, is_rotation
 from alpamayo_ros.timeline.frame import Decode, Frame
@@ -60,6 +60,7 @@ class Timeline:
             EGO: self._poses,
         }
         self._ego_since_ns: int | None = None  # stamp of the last ego jump: what is older is in another frame
+        self._arrival_lag_ns: dict[str, int] = {}  # by source, of its newest message: behind what was there before it
         self._ahead: dict[str, int] = {}  # by source, the stamp that waits for another to agree
 
     def add_frame(self, role: CameraRole, stamp_ns: int, picture: Any) -> None:
@@ -124,27 +125,34 @@ class Timeline:
         return newest_t0(known) if len(known) == len(newest) else None
 
     def lagging(self) -> Refusal | None:
-        """Why t0 does not go on: the source that is missing, or the one that is furthest behind and too far.
+        """Why t0 does not go on, or is too old: the source that is missing, or the one that is too far behind.
 
-        None where all are in step. Sources are compared with each other, never with a clock: when all of them stop,
-        none lags.
+        What counts is how far a message was behind the others when it came, so that it does not matter when one asks;
+        a source that has stopped is noticed once it is a period further behind. None where all are in step. Sources
+        are compared with each other, never with a clock: when all of them stop, none lags.
         """
         with self._lock:
             newest = {source: buffer.newest_ns for source, buffer in self._sources.items()}
+            arrival_lags = dict(self._arrival_lag_ns)
         stamps = {source: stamp for source, stamp in newest.items() if stamp is not None}
         for source in newest:
             if source not in stamps:
                 reason = RefusalReason.EGO_MISSING if source == EGO else RefusalReason.CAMERA_MISSING
                 what = "poses" if source == EGO else "frames"
                 return Refusal(reason, source, f"no {what} at all; check that it publishes, and its topic")
-        first, last = max(stamps, key=stamps.__getitem__), min(stamps, key=stamps.__getitem__)
-        lag = stamps[first] - stamps[last]
-        if lag <= self.contract.max_lag_ns:
+        first = max(stamps, key=stamps.__getitem__)
+        lags = {
+            source: max(arrival_lags[source], stamps[first] - stamp - FRAME_PERIOD_NS)
+            for source, stamp in stamps.items()
+        }
+        last = max(lags, key=lags.__getitem__)
+        if lags[last] <= self.contract.max_lag_ns:
             return None
         return Refusal(
             RefusalReason.EGO_LATE if last == EGO else RefusalReason.CAMERA_LATE,
             last,
-            f"its newest stamp {stamps[last]} ns is {lag / 1e6:.0f} ms behind that of {first}; allowed are "
+            f"its newest stamp {stamps[last]} ns came {arrival_lags[last] / 1e6:.0f} ms late, and is "
+            f"{(stamps[first] - stamps[last]) / 1e6:.0f} ms behind that of {first}; allowed are "
             f"{self.contract.max_lag_ns / 1e6:.0f} ms. Is it still publishing, and stamped by the same clock?",
         )
 
@@ -180,6 +188,7 @@ class Timeline:
         for buffer in self._sources.values():
             buffer.clear()
         self._ego_since_ns = None
+        self._arrival_lag_ns.clear()
         self._ahead.clear()
 
     def _check_stamp(self, source: str, buffer: StampedBuffer[Any], stamp_ns: int) -> Refusal | None:
@@ -189,6 +198,7 @@ class Timeline:
         newest = buffer.newest_ns
         if newest is not None and stamp_ns < newest - TIME_JUMP_NS:
             self._clear()
+            self._arrival_lag_ns[source] = 0
             return Refusal(
                 RefusalReason.TIME_JUMP,
                 source,
@@ -208,6 +218,8 @@ class Timeline:
                     "the next one agrees",
                 )
         self._ahead.pop(source, None)
+        if newest is None or stamp_ns > newest:
+            self._arrival_lag_ns[source] = max(known, default=stamp_ns) - stamp_ns
         return None
 
     def _check_motion(self, stamp_ns: int, pose: _Pose) -> Refusal | None:

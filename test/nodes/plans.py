@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+from typing import Any
+
 import numpy as np
 from reasoning.motions import sideways, unicycle
 
 from alpamayo_ros.reasoning.gate import judge
 from alpamayo_ros.timeline import Moment, TimeContract, Timeline
-from alpamayo_ros.types import CameraRole, EgoHistory, Plan, PlanSample, Trajectory
+from alpamayo_ros.types import CameraRole, EgoHistory, Plan, PlanSample
 
 T0 = 1_700_000_000_300_000_000
 ROLES = (CameraRole.FRONT_WIDE_120, CameraRole.CROSS_LEFT_120)
@@ -71,5 +74,17 @@ def fixed_pose() -> tuple[np.ndarray, np.ndarray]:
     return np.array([100.0, -20.0, 1.5]), np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
 
 
-def still() -> Trajectory:
-    return unicycle(0.0)
+def content(message: Any) -> Any:
+    """A message of either kind as plain data."""
+    if dataclasses.is_dataclass(message):
+        names = [
+            field.name
+            for field in dataclasses.fields(message)
+            if field.name.islower() and not field.name.startswith("__")
+        ]
+        return {name: content(getattr(message, name)) for name in names}
+    if hasattr(message, "get_fields_and_field_types"):
+        return {name: content(getattr(message, name)) for name in message.get_fields_and_field_types()}
+    if isinstance(message, (str, int, float, bool, np.generic)):
+        return message.item() if isinstance(message, np.generic) else message
+    return [content(part) for part in message]

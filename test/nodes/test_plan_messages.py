@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from nodes.plans import ROLES, SKEW_NS, T0, brake, moment_of, nudge, plan_of, turn, unreadable
+from nodes.plans import ROLES, SKEW_NS, T0, brake, content, moment_of, nudge, plan_of, turn, unreadable
 from reasoning.motions import unicycle
 
 from alpamayo_ros.nodes.message_types import MessageTypes, live_types, message_store, offline_types
@@ -34,18 +34,6 @@ PLAN = plan_of(brake(), nudge(), unreadable(), selected=1)
 def made(types: MessageTypes, plan=PLAN, **changes: Any) -> Any:
     options = {"fixed_frame": "odom", "held_back": False, "skipped": 3} | changes
     return driving_plan(types, plan, moment_of(), **options)
-
-
-def content(message: Any) -> Any:
-    """A message of either kind as plain data."""
-    if dataclasses.is_dataclass(message):
-        names = [field.name for field in dataclasses.fields(message) if field.name.islower()]
-        return {name: content(getattr(message, name)) for name in names}
-    if hasattr(message, "get_fields_and_field_types"):
-        return {name: content(getattr(message, name)) for name in message.get_fields_and_field_types()}
-    if isinstance(message, (str, int, float, bool, np.generic)):
-        return message.item() if isinstance(message, np.generic) else message
-    return [content(part) for part in message]
 
 
 def numbers(data: Any) -> Iterator[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,28 @@ import rclpy
 import yaml
 from alpamayo_ros.msg import DrivingPlan
 from car import FRONT, RIG, START, TICK, Car, Wire, coast, drive, jpeg, parameters, scenery, t0_of, wait_until
+from nav_msgs.msg import Path as Path_
 from rclpy.parameter import Parameter
 from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import String
 from straight_policy import StraightPolicy
+from trajectory_msgs.msg import MultiDOFJointTrajectory
+from visualization_msgs.msg import MarkerArray
 
 from alpamayo_ros.nodes.planner import PlannerNode
 from alpamayo_ros.policy import DrivingPolicy
 
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+VIEWS = {
+    "path": Path_,
+    "path_in_odom": Path_,
+    "trajectory": MultiDOFJointTrajectory,
+    "reasoning": String,
+    "samples": PointCloud2,
+    "markers": MarkerArray,
+    "overlay": Image,
+}
 SECOND = 1_000_000_000
 WARM = 16
 """Ticks until the history is whole."""
@@ -46,6 +60,7 @@ class Bench:
         """Drive until the history is whole."""
         coast(self.car, WARM - 1)
         assert drive(self.car, 1) == [self.car.now]
+        self.car.forget()
 
     def close(self) -> None:
         self.node.trigger_shutdown()
@@ -103,6 +118,31 @@ def test_raw_pictures_arrive_to_the_bit(bench):
         np.testing.assert_array_equal(camera.images[-1], scenery(camera.role, WARM + 1))
 
 
+def test_all_views_of_a_plan_are_published(bench):
+    it = bench(num_samples=2)
+    heard: dict[str, list] = {name: [] for name in VIEWS}
+    for name, kind in VIEWS.items():
+        it.car.node.create_subscription(kind, f"/alpamayo_planner/{name}", heard[name].append, 10)
+    it.warm_up()
+    drive(it.car, 2)
+    plan = it.car.plans[-1]
+    stamped = [name for name in VIEWS if name not in ("reasoning", "markers")]
+    assert wait_until(
+        lambda: all(heard[name] and heard[name][-1].header.stamp == plan.header.stamp for name in stamped)
+    )
+    assert wait_until(lambda: heard["reasoning"] and heard["markers"])
+    end = plan.samples[0].waypoints[-1].pose.position.x
+    assert heard["path"][-1].header.frame_id == "base_link"
+    assert heard["path"][-1].poses[-1].pose.position.x == pytest.approx(end)
+    assert heard["path_in_odom"][-1].header.frame_id == "odom"
+    assert heard["path_in_odom"][-1].poses[-1].pose.position.x == pytest.approx(end + plan.ego_pose.pose.position.x)
+    assert len(heard["trajectory"][-1].points) == 64
+    assert heard["reasoning"][-1].data == it.policy.words
+    assert heard["samples"][-1].width * heard["samples"][-1].height == 128
+    assert any(it.policy.words[:30] in marker.text.replace("\n", " ") for marker in heard["markers"][-1].markers)
+    assert (heard["overlay"][-1].encoding, heard["overlay"][-1].width) == ("rgb8", 960)
+
+
 # ---------------------------------------------------------------- faults
 
 
@@ -149,8 +189,8 @@ WHOLE_HISTORY = 1.5  # s that poses must reach back once they are sound again
         (frozen, {"camera_frozen"}, 0.3),
         (late, {"camera_late", "camera_out_of_step", "camera_duplicate"}, 0.3),
         (truncated, {"camera_damaged"}, 0.3),
-        (not_finite, {"ego_not_finite", "ego_late", "ego_gap"}, WHOLE_HISTORY),
-        (not_running, {"ego_late", "ego_gap"}, WHOLE_HISTORY),
+        (not_finite, {"ego_not_finite", "ego_late", "ego_gap", "ego_short"}, WHOLE_HISTORY),
+        (not_running, {"ego_late", "ego_gap", "ego_short"}, WHOLE_HISTORY),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
@@ -182,7 +222,7 @@ def test_frames_that_come_twice_or_in_disorder_change_nothing(bench):
     it.car.copies = lambda role, tick: 2
     it.warm_up()
     assert len(drive(it.car, 5)) == 5
-    assert wait_until(lambda: it.car.refused().get("camera_duplicate", 0) >= 4 * (WARM + 4))
+    assert wait_until(lambda: it.car.refused().get("camera_duplicate", 0) >= 4 * 5)
     # Two frames swap places on the wire: the one of this tick comes before that of the tick before.
     it.car.copies = lambda role, tick: 1 if role != FRONT or tick % 2 == 0 else 0
     step = it.car.step
@@ -190,14 +230,15 @@ def test_frames_that_come_twice_or_in_disorder_change_nothing(bench):
     def swapped() -> None:
         step()
         if it.car.tick % 2 == 0:
+            it.car.tick -= 1
             missed = it.car._message(FRONT)
+            it.car.tick += 1
             missed.header.stamp.sec, missed.header.stamp.nanosec = divmod(it.car.now - TICK, SECOND)
             it.car._cameras[FRONT].publish(missed)
 
     it.car.step = swapped
-    after = coast(it.car, 12, pause=0.1)
-    assert it.car.now in after
-    assert set(it.car.refused()) == {"camera_duplicate"} | (set(it.car.refused()) & {"camera_out_of_step"})
+    after = coast(it.car, 12, pause=0.2)
+    assert [t0 for t0 in after if t0 % (2 * TICK) == 0] == [it.car.now - i * TICK for i in (11, 9, 7, 5, 3, 1)]
 
 
 def test_another_size_in_flight_is_refused_until_it_is_settled(bench):
@@ -251,14 +292,15 @@ def test_stamps_of_another_clock_are_refused_with_a_hint(bench):
 
 def test_when_planning_takes_too_long_the_newest_t0_wins(bench):
     it = bench(seconds=0.25)
-    for _ in range(WARM + 30):
+    it.warm_up()
+    for _ in range(30):
         it.car.step()
         time.sleep(0.1)
     assert wait_until(lambda: it.car.plans and t0_of(it.car.plans[-1]) >= it.car.now - 3 * TICK)
     t0s = [t0_of(plan) for plan in it.car.plans]
     skipped = [plan.skipped for plan in it.car.plans]
-    assert all(b > a for a, b in zip(t0s, t0s[1:], strict=False))
-    assert skipped[1:] == [(b - a) // TICK - 1 for a, b in zip(t0s, t0s[1:], strict=False)]
+    assert all(b > a for a, b in pairwise(t0s))
+    assert skipped[1:] == [(b - a) // TICK - 1 for a, b in pairwise(t0s)]
     assert sum(skipped) >= 10
     assert it.car.refused() == {}
 
@@ -328,10 +370,12 @@ def navigation(it: Bench) -> str:
         ({"model": "alpamayo-none"}, "unknown model 'alpamayo-none'"),
     ],
 )
-def test_what_does_not_fit_is_said_at_configuration(ros_domain, capfd, options, message):
+def test_what_does_not_fit_is_said_at_configuration(ros_domain, tmp_path, capfd, options, message):
     rclpy.init(domain_id=ros_domain)
     try:
-        given = {"rig": "test/none.yaml", "model": "test/golden/ar1_tiny", **options}
+        rig = tmp_path / "rig.yaml"
+        rig.write_text(yaml.safe_dump(RIG))
+        given = {"rig": str(rig), "model": "test/golden/ar1_tiny", **options}
         node = PlannerNode(parameter_overrides=parameters(**given))
         assert node.trigger_configure().name == "FAILURE"
         node.destroy_node()

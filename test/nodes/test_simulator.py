@@ -1,5 +1,6 @@
 """The simulator over real topics: what it publishes, and that a planner behind them drives as one in this process."""
 
+import json
 import os
 import signal
 import subprocess
@@ -23,6 +24,7 @@ from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage, Image
 
 from alpamayo_ros.datasets.drive import EPOCH_NS, TICK_NS
+from alpamayo_ros.datasets.sensor_messages import image_topic
 from alpamayo_ros.evaluation.closed_loop import WARM_UP, actions_of, drive_policy
 from alpamayo_ros.evaluation.drivers.model import ModelDriver, renderer_of
 from alpamayo_ros.evaluation.scene import Scene
@@ -217,21 +219,21 @@ def test_two_scenarios_in_a_row_give_the_planner_what_the_model_reads(ros_domain
 def test_over_topics_a_model_drives_as_in_this_process(ros_domain: int, tmp_path: Path) -> None:
     """The end-to-end proof: cameras and odometry over ROS, the planner in its process, plans over ROS, and every action
     is the one that the same model, given the simulator's pictures directly, takes."""
-    from alpamayo_ros.nodes.demo import planner_parameters
-
     model, language_model = FOLDER / MODELS["r1"], FOLDER / "vlm_tiny"
     policy = DrivingPolicy.from_pretrained(model, language_model=language_model, device="cpu")
     renderer = renderer_of(policy.model.config)
-    parameters = planner_parameters(
-        tmp_path,
-        renderer.rig,
-        raw=True,
-        model=str(model),
-        language_model=str(language_model),
-        device="cpu",
-        seed=7,
-        max_reasoning_tokens=4,
-    )
+    rig = {"ego": {"source": "odometry", "topic": "/odom"}, "cameras": {}}
+    for role in renderer.rig.roles:
+        rig["cameras"][role.label] = {"topic": image_topic(role.label, raw=True), "transport": "raw"}
+    (tmp_path / "rig.yaml").write_text(json.dumps(rig))  # JSON is YAML
+    parameters = {
+        "rig": str(tmp_path / "rig.yaml"),
+        "model": str(model),
+        "language_model": str(language_model),
+        "device": "cpu",
+        "seed": 7,
+        "max_reasoning_tokens": 4,
+    }
     scenes = (SCENE, Scene("sharp_curve", 0, Variant.NOMINAL))
     over_topics = []
     with (

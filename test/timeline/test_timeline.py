@@ -126,23 +126,36 @@ def test_a_camera_without_frames_holds_t0_back():
     assert refusal.value.reason is RefusalReason.CAMERA_MISSING
 
 
-def test_a_source_that_stops_lags_once_it_is_further_behind_than_allowed():
+def test_a_source_that_stops_lags_once_it_is_a_period_further_behind_than_allowed():
     line = timeline()
     fill(line)
-    for ms in range(20, 151, 10):
+    for ms in range(20, 251, 10):
         add_pose(line, T0 + ms * MS)
         line.add_frame(TELE, T0 + ms * MS, ms)
     assert line.lagging() is None
-    line.add_frame(TELE, T0 + 151 * MS, 0)
+    line.add_frame(TELE, T0 + 251 * MS, 0)
     assert line.lagging().reason is RefusalReason.CAMERA_LATE
     assert str(line.lagging()) == (
-        f"camera front_wide_120: its newest stamp {T0} ns is 151 ms behind that of camera front_tele_30; allowed are "
-        "150 ms. Is it still publishing, and stamped by the same clock?"
+        f"camera front_wide_120: its newest stamp {T0} ns came 0 ms late, and is 251 ms behind that of camera "
+        "front_tele_30; allowed are 150 ms. Is it still publishing, and stamped by the same clock?"
     )
     assert line.newest_t0_ns == T0
-    for role in ROLES:
-        line.add_frame(role, T0 + 400 * MS, 0)
-    assert (line.lagging().reason, line.lagging().source) == (RefusalReason.EGO_LATE, "ego")
+
+
+@pytest.mark.parametrize(("lag", "allowed"), [(140, True), (160, False)])
+def test_a_source_that_comes_late_is_late_whenever_one_asks(lag, allowed):
+    line = timeline()
+    fill(line)
+    asked = []
+    for ms in range(100, 1001, 20):
+        add_pose(line, T0 + ms * MS)
+        for role in ROLES:
+            delayed = ms - lag if role == FRONT else ms
+            if delayed > 0 and delayed % 100 < 20:
+                line.add_frame(role, T0 + (delayed // 100 * 100) * MS, ms)
+        if ms > 400:
+            asked.append(line.lagging())
+    assert all((found is None) == allowed for found in asked)
 
 
 def test_a_lost_frame_and_poses_that_do_not_cover_are_refused():
