@@ -97,6 +97,7 @@ def _model(name: str | None, language_model: Path | None, say: Any) -> DemoModel
         if not STAND_IN.is_dir():
             raise
     say(
-        "No trained model ships yet: this one has random weights. Its words and paths mean nothing, and it does not go far."
+        "No trained model ships yet: this one has random weights. Its words and paths mean nothing, and it will soon "
+        "be off the road."
     )
     return DemoModel(STAND_IN / "ar1_tiny", STAND_IN / "vlm_tiny", {"max_reasoning_tokens": 16})

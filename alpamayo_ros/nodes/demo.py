@@ -21,7 +21,7 @@ from nav_msgs.msg import Path as PathMessage
 from rclpy.context import Context
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
-from sensor_msgs.msg import Image, PointCloud2
+from sensor_msgs.msg import PointCloud2
 from trajectory_msgs.msg import MultiDOFJointTrajectory
 
 from alpamayo_ros.datasets.bag import Bag, open_bag
@@ -55,9 +55,8 @@ KEPT: dict[str, Any] = {
     f"/{PLANNER}/path_in_odom": PathMessage,
     f"/{PLANNER}/trajectory": MultiDOFJointTrajectory,
     f"/{PLANNER}/samples": PointCloud2,
-    f"/{PLANNER}/overlay": Image,
 }
-"""What the bag has of the planner: all of it that is stamped."""
+"""What the bag has of the planner: all that is stamped, but the overlay, which the video shows."""
 
 
 class DemoError(RuntimeError):
