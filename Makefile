@@ -20,18 +20,10 @@ export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 setup: $(VENV)/ready
 build: $(VENV)/built
 
-# Until a trained model ships, the model that plans here has random weights: the baselines drive.
+# The planner drives in the simulator, over real topics; what comes of it is in demo/.
 demo: build
 	rm -rf demo
-	$(BIN)/alpamayo simulate video --kind red_light --output demo/drive.mp4
-	$(BIN)/alpamayo evaluate closed-loop --policy expert --kinds red_light,jaywalker,cut_in --seeds 0-1 \
-		--json demo/expert.json --report demo/expert.html
-	$(BIN)/alpamayo evaluate closed-loop --policy constant-velocity --kinds red_light,jaywalker,cut_in --seeds 0-1 \
-		--json demo/constant-velocity.json --report demo/constant-velocity.html
-	$(BIN)/alpamayo simulate recording --kind red_light --seconds 6 --output demo/recording
-	@echo 'The model below has random weights (no trained one ships yet): its words and paths mean nothing.'
-	$(BIN)/alpamayo plan --images demo/recording/images --ego demo/recording/ego.csv --model test/golden/ar1_tiny \
-		--samples 3 --max-reasoning-tokens 24 --output demo/plan
+	$(BIN)/alpamayo demo
 
 test: lint build
 	$(BIN)/pytest

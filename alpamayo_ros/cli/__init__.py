@@ -9,6 +9,7 @@ import click
 
 from alpamayo_ros.cli.annotate import annotate
 from alpamayo_ros.cli.bench import bench
+from alpamayo_ros.cli.demo import demo
 from alpamayo_ros.cli.doctor import doctor
 from alpamayo_ros.cli.evaluate import evaluate
 from alpamayo_ros.cli.plan import plan
@@ -54,6 +55,7 @@ def main() -> None:
 
 main.add_command(annotate)
 main.add_command(bench)
+main.add_command(demo)
 main.add_command(doctor)
 main.add_command(evaluate)
 main.add_command(plan)

@@ -16,6 +16,7 @@ DIM: Colour = (150, 154, 160)
 ACTIVE: tuple[Colour, Colour] = (INK, (52, 84, 140))
 """Colours of the letters and the ground of a chip that says something; QUIET is one that does not."""
 QUIET: tuple[Colour, Colour] = (DIM, (44, 46, 52))
+ALARM: tuple[Colour, Colour] = (INK, (176, 36, 36))
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 

@@ -8,7 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from alpamayo_ros.datasets.drive import FUTURE, Drive
-from alpamayo_ros.datasets.lettering import ACTIVE, BACK, DIM, INK, QUIET, chip, legend, text_width, write
+from alpamayo_ros.datasets.lettering import (
+    ACTIVE,
+    ALARM,
+    BACK,
+    DIM,
+    INK,
+    QUIET,
+    Colour,
+    chip,
+    legend,
+    text_width,
+    write,
+)
 from alpamayo_ros.datasets.outline import outlines
 from alpamayo_ros.datasets.overlay import draw_outlines, draw_path, speed_colour
 from alpamayo_ros.types import CameraRole, Decision, Trajectory
@@ -22,13 +34,17 @@ _LETTERS = 0.74  # size of the sentence
 
 @dataclass(frozen=True)
 class Caption:
-    """What a page says. causes: the identity of each cause, with the name to write beside it. plan: the path to draw,
-    in the ego frame at that tick; None for the one that was driven."""
+    """What a page says.
 
-    decision: Decision
+    decision: None where none is known. causes: the identity of each cause, with the name to write beside it. plan: the
+    path to draw, in the ego frame at that tick; None for the one that was driven. alarms: what went wrong.
+    """
+
+    decision: Decision | None
     sentence: str
     causes: dict[str, str]
     plan: Trajectory | None = None
+    alarms: tuple[str, ...] = ()
 
 
 def page_rig(roles: tuple[CameraRole, ...]) -> Rig:
@@ -74,9 +90,8 @@ def _panel(panel: np.ndarray, drive: Drive, tick: int, caption: Caption) -> None
     write(panel, f"{ego.speed * 3.6:.0f} km/h", (18, 86), 0.5, DIM)
     write(panel, f"{ego.acceleration:+.1f} m/s2", (98, 86), 0.5, DIM)
     x = 210
-    for axis in (caption.decision.longitudinal, caption.decision.lateral):
-        name = "no change" if axis is None else axis.replace("_", " ")
-        x = chip(panel, name, (x, 12), QUIET if axis is None else ACTIVE)
+    for text, colour in _chips(caption):
+        x = chip(panel, text, (x, 12), colour)
     lines = _wrapped(caption.sentence, panel.shape[1] - 230)
     for line, y in zip(lines, (84,) if len(lines) == 1 else (74, 100), strict=True):
         write(panel, line, (210, y), _LETTERS, INK, 2)
@@ -84,6 +99,18 @@ def _panel(panel: np.ndarray, drive: Drive, tick: int, caption: Caption) -> None
     place = f"t {tick / 10:4.1f} s    {scenario.kind}    seed {scenario.seed}    {scenario.variant}    {sky}"
     write(panel, place, (18, 128), 0.5, DIM)
     legend(panel, (panel.shape[1] - 358, 106))
+
+
+def _chips(caption: Caption) -> list[tuple[str, tuple[Colour, Colour]]]:
+    """Text and colour of what stands above the sentence."""
+    if caption.decision is None:
+        axes = [("no decision", QUIET)]
+    else:
+        axes = [
+            ("no change", QUIET) if axis is None else (axis.replace("_", " "), ACTIVE)
+            for axis in (caption.decision.longitudinal, caption.decision.lateral)
+        ]
+    return axes + [(alarm, ALARM) for alarm in caption.alarms]
 
 
 def _wrapped(sentence: str, room: int) -> list[str]:

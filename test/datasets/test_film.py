@@ -6,7 +6,7 @@ import pytest
 
 from alpamayo_ros.datasets.captions import captions_of
 from alpamayo_ros.datasets.drive import Drive
-from alpamayo_ros.datasets.film import moments_of, write_film
+from alpamayo_ros.datasets.film import Reel, moments_of, write_film
 from alpamayo_ros.datasets.outline import outlines
 from alpamayo_ros.datasets.overlay import CAUSE_COLOUR, draw_outlines, draw_path, speed_colour
 from alpamayo_ros.datasets.page import Caption, draw_page, page_rig
@@ -26,8 +26,9 @@ def test_a_video_can_be_played_and_its_strip_seen(drive, tmp_path):
     captions = captions_of(drive)
     assert len(captions) == 31
     assert captions[0].sentence.endswith((".", ")"))
-    moments = write_film(drive, captions[:6], tmp_path / "a.mp4", tmp_path / "a.png", ticks=range(6), moments=3)
+    moments = moments_of(captions[:6], 3)
     assert len(moments) == 3
+    write_film([Reel(drive, captions, range(6), moments)], tmp_path / "a.mp4", tmp_path / "a.png")
     video = cv2.VideoCapture(str(tmp_path / "a.mp4"))
     frames = []
     while (got := video.read())[0]:
