@@ -38,34 +38,27 @@ def replay(
     from alpamayo_ros.datasets.bag_reader import BagReader
 
     try:
-        import rclpy
-        from rclpy.utilities import try_shutdown
-
-        from alpamayo_ros.nodes.replay import NODE, Replay, ReplayOptions
+        from alpamayo_ros.nodes.replay import Replay, ReplayOptions, replay_node
     except ImportError as error:
         raise click.ClickException(f"{error}: replay needs ROS 2; source its setup.bash") from None
     from tqdm import tqdm
 
     chosen = tuple(name.strip() for name in topics.split(",") if name.strip())
     options = ReplayOptions(rate, loop, start, chosen, dict(remap), clock, wait)
-    rclpy.init(args=[])
-    try:
-        with BagReader(bag) as reader:
-            playing = Replay(rclpy.create_node(NODE), reader, options)
-            for line in playing.skipped:
-                click.echo(line, err=True)
-            total = (reader.end_ns - reader.start_ns) / 1e9
-            with tqdm(total=total, desc="replay", disable=None, bar_format=_BAR) as bar:
+    with replay_node() as node, BagReader(bag) as reader:
+        playing = Replay(node, reader, options)
+        for line in playing.skipped:
+            click.echo(line, err=True)
+        total = (reader.end_ns - reader.start_ns) / 1e9
+        with tqdm(total=total, desc="replay", disable=None, bar_format=_BAR) as bar:
 
-                def told(logged_ns: int) -> None:
-                    at = (logged_ns - reader.start_ns) / 1e9
-                    if at < bar.n:
-                        bar.reset()  # the next round of a loop
-                    bar.update(at - bar.n)
+            def told(logged_ns: int) -> None:
+                at = (logged_ns - reader.start_ns) / 1e9
+                if at < bar.n:
+                    bar.reset()  # the next round of a loop
+                bar.update(at - bar.n)
 
-                played = playing.run(told)
-    finally:
-        try_shutdown()
+            played = playing.run(told)
     click.echo(f"played {played.published} messages, each within {played.late_s * 1e3:.0f} ms of its time")
 
 

@@ -6,7 +6,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -208,6 +208,16 @@ def _quality(topic: BagTopic) -> QoSProfile:
 
 def _seconds(bag: BagReader) -> float:
     return (bag.end_ns - bag.start_ns) / 1e9
+
+
+@contextmanager
+def replay_node() -> Iterator[Node]:
+    """The node of a replay that is no executable of its own: ROS runs as long as the block."""
+    rclpy.init(args=[])
+    try:
+        yield rclpy.create_node(NODE)
+    finally:
+        try_shutdown()
 
 
 def main() -> None:
