@@ -15,8 +15,9 @@ import numpy as np
 from rosbags.interfaces import Qos, QosDurability, QosHistory, QosLiveliness, QosReliability, QosTime
 from rosbags.rosbag2 import Writer
 
-from alpamayo_ros.datasets.bag import JPEG_QUALITY, STORAGE
+from alpamayo_ros.datasets.bag import STORAGE
 from alpamayo_ros.datasets.bag_reader import BagMessage, BagReader, BagTopic
+from alpamayo_ros.datasets.sensor_messages import JPEG_QUALITY
 from alpamayo_ros.datasets.staging import DatasetError, staged
 from alpamayo_ros.nodes.bag_timeline import BagTimeline, RefusalCount
 from alpamayo_ros.nodes.calibration import CalibrationError, camera_of
