@@ -382,3 +382,18 @@ def test_what_does_not_fit_is_said_at_configuration(ros_domain, tmp_path, capfd,
     finally:
         rclpy.shutdown()
     assert message in capfd.readouterr().err
+
+
+@pytest.mark.slow
+def test_memory_does_not_grow_over_ten_minutes_at_10_hz(bench):
+    it = bench()
+    it.warm_up()
+    it.car.picture = lambda role, tick: np.kron(scenery(role, tick), np.ones((10, 10, 1), np.uint8))
+    resident = []
+    for _ in range(60):
+        assert len(drive(it.car, 100)) == 100
+        for kept in (it.car.plans, it.car.diagnostics, it.policy.seen):
+            del kept[:-1]
+        resident.append(int(Path("/proc/self/statm").read_text().split()[1]) * 4096 / 2**20)
+    print("MiB after every 10 s:", [round(each) for each in resident])
+    assert resident[-1] - resident[10] < 10.0
