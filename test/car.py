@@ -140,12 +140,18 @@ class Wire:
         self._executor = SingleThreadedExecutor()
         for node in nodes:
             self._executor.add_node(node)
-        self._thread = threading.Thread(target=self._executor.spin, daemon=True)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._spin, daemon=True)
         self._thread.start()
 
+    def _spin(self) -> None:
+        while not self._stop.is_set():
+            self._executor.spin_once(timeout_sec=0.1)
+
     def close(self) -> None:
-        self._executor.shutdown()
+        self._stop.set()
         self._thread.join(timeout=10)
+        self._executor.shutdown()
 
 
 def wait_until(condition: Callable[[], object], timeout: float = 10.0) -> bool:

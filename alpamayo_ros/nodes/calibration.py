@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from alpamayo_ros.nodes.rig_profile import Mount
+from alpamayo_ros.nodes.rig_profile import CameraSource, Mount
 from alpamayo_ros.types import CameraRole
 from alpamayo_ros.types.rig import Camera, Distorted, FTheta, Intrinsics, Pinhole
 
@@ -17,6 +17,13 @@ MODELS = {"plumb_bob": (0, 4, 5), "rational_polynomial": (8, 12, 14), "equidista
 
 class CalibrationError(ValueError):
     """A CameraInfo that nothing can be drawn with: the message names the value and the remedy."""
+
+
+def camera_of(source: CameraSource, info: Any | None) -> Camera | None:
+    """The camera of a rig, or None where its CameraInfo or its mount is not known. Raises CalibrationError."""
+    if info is None or source.mount is None:
+        return None
+    return camera_from_info(info, source.mount, source.role)
 
 
 def camera_from_info(info: Any, mount: Mount, role: CameraRole) -> Camera:

@@ -146,6 +146,11 @@ class PlannerNode(LifecycleNode):
         self._free()
         return _DONE
 
+    def destroy_node(self) -> None:
+        self._stop()
+        self._free()
+        super().destroy_node()
+
     def _stop(self) -> None:
         if self._loop is None:
             return

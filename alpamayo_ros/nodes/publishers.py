@@ -8,7 +8,7 @@ from typing import Any
 from rclpy.node import Node
 
 from alpamayo_ros.nodes import views
-from alpamayo_ros.nodes.calibration import CalibrationError, camera_from_info
+from alpamayo_ros.nodes.calibration import CalibrationError, camera_of
 from alpamayo_ros.nodes.message_types import live_types
 from alpamayo_ros.nodes.overlay import draw_overlay
 from alpamayo_ros.nodes.plan_messages import driving_plan
@@ -90,11 +90,8 @@ class PlanPublishers:
 
     def _camera(self, rig: RigProfile, infos: Mapping[CameraRole, Any], role: CameraRole) -> Camera | None:
         """The calibrated camera, or None: the picture then says so."""
-        mount = rig.cameras[role].mount
-        if mount is None or role not in infos:
-            return None
         try:
-            return camera_from_info(infos[role], mount, role)
+            return camera_of(rig.cameras[role], infos.get(role))
         except CalibrationError as error:
             if str(error) != self._uncalibrated:
                 self._uncalibrated = str(error)

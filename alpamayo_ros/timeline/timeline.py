@@ -219,7 +219,7 @@ class Timeline:
                 )
         self._ahead.pop(source, None)
         if newest is None or stamp_ns > newest:
-            self._arrival_lag_ns[source] = max(known, default=stamp_ns) - stamp_ns
+            self._arrival_lag_ns[source] = max(max(known, default=0) - stamp_ns, 0)
         return None
 
     def _check_motion(self, stamp_ns: int, pose: _Pose) -> Refusal | None:

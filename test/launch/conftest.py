@@ -26,7 +26,7 @@ class Launched:
         import rclpy
 
         given = [f"{name}:={value}" for name, value in arguments.items()]
-        command = [HARNESS / "bin/python", LAUNCHER, HARNESS / "jazzy", file, *given]
+        command = [HARNESS / "bin/python", "-E", LAUNCHER, HARNESS / "jazzy", file, *given]
         self.lines: list[str] = []
         self.process = subprocess.Popen(
             command,
@@ -52,7 +52,7 @@ class Launched:
     def output(self) -> str:
         return "".join(self.lines)
 
-    def until(self, holds: Callable[[], Any], seconds: float = 90.0) -> Any:
+    def until(self, holds: Callable[[], Any], seconds: float = 180.0) -> Any:
         """What `holds` returns once it is true. Fails with the output where the launch ends before, or time is up."""
         deadline = time.monotonic() + seconds
         while not (value := holds()):
@@ -81,15 +81,15 @@ class Launched:
         answer = self.call(GetParameters, f"{name}/get_parameters", names=names)
         return [parameter_value_to_python(value) for value in answer.values]
 
-    def end(self, seconds: float = 60.0) -> int:
+    def end(self, seconds: float = 180.0) -> int:
         """The exit status, once the launch has ended by itself."""
         status = self.process.wait(seconds)
         self._reader.join()
         return status
 
     def interrupt(self) -> int:
-        """Ctrl-C; returns the exit status."""
-        self.process.send_signal(signal.SIGINT)
+        """Ctrl-C, which a terminal sends to the launch and to all that it has started; returns the exit status."""
+        os.killpg(self.process.pid, signal.SIGINT)
         return self.end()
 
     def started(self) -> list[int]:

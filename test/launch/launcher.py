@@ -2,7 +2,8 @@
 
 Runs under a Python 3.12 that has nothing of ours. LIBRARIES is the folder of the Jazzy packages that `make test-launch`
 fetches. They need their own libraries, and the nodes must not see those: so this process starts itself once more with
-them, and then gives the nodes the environment that it was called with.
+them, and then gives the nodes the environment that it was called with. That one's PYTHONPATH is for another Python, so
+it is to be run with -E.
 """
 
 import os
@@ -14,7 +15,7 @@ inherited = os.environ.pop("LAUNCHER_INHERITED", None)
 if inherited is None:
     os.environ["LAUNCHER_INHERITED"] = os.environ.get("LD_LIBRARY_PATH", "")
     os.environ["LD_LIBRARY_PATH"] = str(libraries / "lib")
-    os.execv(sys.executable, [sys.executable, *sys.argv])
+    os.execv(sys.executable, [sys.executable, "-E", *sys.argv])
 os.environ["LD_LIBRARY_PATH"] = inherited
 os.environ.pop("_ROS_WHEELS_BOOTSTRAP_COMPLETE", None)  # or the nodes would not find their libraries
 sys.path.insert(0, str(libraries / "rclpy"))

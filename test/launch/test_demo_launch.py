@@ -44,7 +44,7 @@ def test_the_planner_plans_in_the_simulator_until_ctrl_c(launch: Callable, tiny:
 def test_a_scenario_that_is_not_there_ends_the_launch_with_an_error(launch: Callable, tiny: dict[str, Path]) -> None:
     launched = launch(FILE, kind="moon_landing", **tiny)
 
-    assert launched.end(120) == 1
+    assert launched.end() == 1
     assert "moon_landing" in launched.output
     assert "the simulator has failed" in launched.output
     assert launched.left_over() == []

@@ -40,7 +40,7 @@ def test_a_bag_is_planned_on_its_own_time_and_the_launch_ends_with_it(
 
     begin = EPOCH_NS // 1_000_000_000
     assert begin < plans[0].header.stamp.sec <= begin + 6  # the history is 1.5 s long
-    assert launched.end(120) == 0
+    assert launched.end() == 0
     assert launched.left_over() == []
 
 
@@ -49,7 +49,7 @@ def test_a_bag_that_is_not_there_ends_the_launch_with_an_error(
 ) -> None:
     launched = launch(FILE, bag=tmp_path / "none", **arguments)
 
-    assert launched.end(120) == 1
+    assert launched.end() == 1
     assert str(tmp_path / "none") in launched.output
     assert "the bag could not be played" in launched.output
     assert launched.left_over() == []

@@ -63,8 +63,8 @@ class Bench:
         self.car.forget()
 
     def close(self) -> None:
-        self.node.trigger_shutdown()
         self.wire.close()
+        self.node.trigger_shutdown()
         self.node.destroy_node()
         self.car.node.destroy_node()
 
