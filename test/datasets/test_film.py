@@ -38,6 +38,23 @@ def test_a_video_can_be_played_and_its_strip_seen(drive, tmp_path):
     assert cv2.imread(str(tmp_path / "a.png")).shape == (1080, 1920, 3)
 
 
+def test_drives_follow_each_other_in_a_film_and_an_end_stays(drive, tmp_path):
+    caption = Caption(None, "Nothing to read.", {}, None, ("OFF THE ROAD",))
+    reels = [Reel(drive, [caption] * 31, range(2), {1}), Reel(drive, [caption] * 31, range(28, 31), {28, 30}, hold=4)]
+    write_film(reels, tmp_path / "a.mp4", tmp_path / "a.png")
+    assert int(cv2.VideoCapture(str(tmp_path / "a.mp4")).get(cv2.CAP_PROP_FRAME_COUNT)) == 2 + 3 + 3
+    assert cv2.imread(str(tmp_path / "a.png")).shape == (1080, 1920, 3), "three moments, two in a row"
+
+
+def test_what_went_wrong_is_red_below_the_picture(drive):
+    plain, alarmed = (draw_page(drive, 5, Caption(None, "", {}, None, alarms)) for alarms in ((), ("OFF THE ROAD",)))
+    rows, columns = np.nonzero((plain != alarmed).any(axis=2))
+    assert rows.min() > 576
+    red, green, blue = np.median(alarmed[rows, columns], axis=0)
+    assert red > 2 * green
+    assert red > 2 * blue
+
+
 def test_the_path_lies_on_the_road_ahead(drive):
     plain = drive.picture(10, FRONT)
     drawn = plain.copy()

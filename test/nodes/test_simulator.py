@@ -282,6 +282,26 @@ def test_free_running_the_expert_drives_in_its_time_until_it_is_interrupted(ros_
     assert set(np.diff(listener.stamps("/odom"))) == {TICK_NS // 5}
 
 
+def test_in_lockstep_the_scenario_ends_with_what_the_planner_does(ros_domain: int) -> None:
+    """To the left, and off the road."""
+    with FakePlanner(ros_domain, DEFAULT_ROLES, lambda stamp: constant_plan(stamp, 0.0, 0.1), CompressedImage):
+        simulator = start_simulator(ros_domain, *SMALL, "lockstep:=true")
+        _, said = simulator.communicate(timeout=120)
+    assert simulator.returncode == 0, said
+    assert "Keep going." in said
+    assert "off the road, at" in said
+
+
+def test_without_a_plan_the_simulator_ends_with_one_line(ros_domain: int) -> None:
+    with FakePlanner(ros_domain, DEFAULT_ROLES, lambda stamp: None, CompressedImage):
+        simulator = start_simulator(ros_domain, *SMALL, "lockstep:=true", "timeout:=1.0")
+        _, said = simulator.communicate(timeout=120)
+    assert simulator.returncode == 1
+    assert "Traceback" not in said
+    [line] = [line for line in said.splitlines() if "[FATAL]" in line]
+    assert f"no plan for t0 = {T0} ns within 1 s: the planner says nothing on /diagnostics" in line
+
+
 @pytest.mark.slow
 def test_free_running_a_scenario_ends_and_so_does_the_simulator(ros_domain: int) -> None:
     simulator = start_simulator(ros_domain, *SMALL, "realtime_factor:=20.0")
