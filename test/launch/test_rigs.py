@@ -2,7 +2,7 @@
 
 import pytest
 
-from alpamayo_ros.datasets.bag import image_topic
+from alpamayo_ros.datasets.sensor_messages import image_topic
 from alpamayo_ros.nodes.rig_profile import OdometrySource, RigProfile, TfSource, shipped_rigs
 from alpamayo_ros.types import CameraRole
 from alpamayo_ros.types.rig import DEFAULT_ROLES, MOUNTS

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from alpamayo_ros.datasets.bag import camera_info
+from alpamayo_ros.datasets.sensor_messages import camera_info
 from alpamayo_ros.nodes.calibration import CalibrationError, camera_from_info
 from alpamayo_ros.nodes.rig_profile import Mount
 from alpamayo_ros.types import CameraRole
