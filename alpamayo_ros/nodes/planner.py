@@ -9,6 +9,7 @@ import gc
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import ExitStack
 from functools import wraps
 from typing import Any
 
@@ -47,7 +48,8 @@ def _told(transition: Transition) -> Transition:
         try:
             return transition(node, state)
         except Exception:
-            node.get_logger().fatal(traceback.format_exc())
+            if rclpy.ok():  # else a signal has ended ROS in the middle of it
+                node.get_logger().fatal(traceback.format_exc())
             raise
 
     return told
@@ -64,6 +66,7 @@ class PlannerNode(LifecycleNode):
         self._loop: PlanningLoop | None = None
         self._instruction: str | None = None
         self._problem = ""
+        self._while_configured, self._while_active = ExitStack(), ExitStack()
 
     # ---------------------------------------------------------------- lifecycle
 
@@ -86,8 +89,11 @@ class PlannerNode(LifecycleNode):
             self._policy = None
             self.get_logger().error(f"not configured: {error}")
             return _FAILED
+        self._while_configured.callback(self._free)
         self._outlets = PlanPublishers(self)
+        self._while_configured.callback(self._outlets.close)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
+        self._while_configured.callback(self.destroy_publisher, self._diagnostics)
         self.get_logger().info(
             f"configured: model {self._policy.name} ({self._policy.revision}) on {self._policy.model.device}, rig "
             f"{self._rig.name} with {', '.join(role.label for role in self._rig.cameras)}"
@@ -112,61 +118,53 @@ class PlannerNode(LifecycleNode):
             sources = [*(f"camera {role.label}" for role in self._rig.cameras), "ego"]
             self._health = Health(self.get_name(), self._rig.name, sources)
             self._loop = PlanningLoop(self._policy, timeline, self)
+            self._loop.start()
+            self._while_active.callback(self._loop.stop)
             self._sensors = Sensors(self, self._rig, timeline, parameters, self._on_news, self._on_sensor_refusal)
+            self._while_active.callback(self._sensors.close)
         except (RigError, *INPUT_ERRORS) as error:
-            self._loop = None
+            self._while_active.close()
             self.get_logger().error(f"not activated: {error}")
             return _FAILED
-        self._instruction_heard = self.create_subscription(String, "~/navigation", self._on_navigation, TRANSIENT_LOCAL)
-        self._report_timer = self.create_timer(
-            parameters.diagnostics_period, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME)
-        )
-        self._loop.start()
+        self._instruction = None
+        heard = self.create_subscription(String, "~/navigation", self._on_navigation, TRANSIENT_LOCAL)
+        self._while_active.callback(self.destroy_subscription, heard)
+        steady = Clock(clock_type=ClockType.STEADY_TIME)
+        timer = self.create_timer(parameters.diagnostics_period, self._report, clock=steady)
+        self._while_active.callback(self.destroy_timer, timer)
         return super().on_activate(state)
 
     @_told
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._stop()
+        self._while_active.close()
         return super().on_deactivate(state)
 
     @_told
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._free()
+        self._while_configured.close()
         return _DONE
 
     @_told
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._stop()
-        self._free()
+        self._release()
         return _DONE
 
     @_told
     def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
-        self._stop()
-        self._free()
+        self._release()
         return _DONE
 
     def destroy_node(self) -> None:
-        self._stop()
-        self._free()
+        self._release()
         super().destroy_node()
 
-    def _stop(self) -> None:
-        if self._loop is None:
-            return
-        self._sensors.close()
-        self._loop.stop()
-        self._loop = None
-        self.destroy_timer(self._report_timer)
-        self.destroy_subscription(self._instruction_heard)
-        self._instruction = None
+    def _release(self) -> None:
+        """The plan in progress is finished first."""
+        self._while_active.close()
+        self._while_configured.close()
 
     def _free(self) -> None:
-        if self._policy is None:
-            return
-        self._policy = None
-        self._outlets.close()
-        self.destroy_publisher(self._diagnostics)
+        self._policy = self._loop = None
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -304,7 +302,8 @@ def main() -> None:
                 executor.spin()
             except rclpy_implementation.RCLError as error:
                 # rclpy raises it here when somebody asks for a transition that the state does not have.
-                node.get_logger().error(str(error))
+                if rclpy.ok():
+                    node.get_logger().error(str(error))
     except (KeyboardInterrupt, ExternalShutdownException):
         pass
     finally:
