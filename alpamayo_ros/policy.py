@@ -13,7 +13,16 @@ import torch
 
 from alpamayo_ros.reasoning.gate import judge
 from alpamayo_ros.shipped import shipped_folders
-from alpamayo_ros.types import CameraRole, Judgement, Observation, ObservationError, Plan, PlanSample, Trajectory
+from alpamayo_ros.types import (
+    CameraRole,
+    GateCheck,
+    Judgement,
+    Observation,
+    ObservationError,
+    Plan,
+    PlanSample,
+    Trajectory,
+)
 from alpamayo_ros.vla.checkpoint import fetch_from_hub, fingerprint, load_model, save_model
 from alpamayo_ros.vla.errors import CheckpointError, ModelInputError
 from alpamayo_ros.vla.images import preprocess
@@ -100,7 +109,8 @@ class DrivingPolicy:
         may_reverse: whether the gate lets a plan reverse.
 
         Every sample is judged, and the selected one is the medoid of those that pass the gate. Where none passes, it is
-        that of the samples whose reasoning is complete, and where none is, of all; `selection` says which.
+        that of those that are merely uncomfortable, as an emergency stop is; then of those whose reasoning is complete;
+        then of all. `selection` says which.
         Raises ObservationError or ModelInputError.
         """
         _check_whole("num_samples", num_samples, least=1)
@@ -250,9 +260,15 @@ class DrivingPolicy:
 def select(samples: Sequence[PlanSample], judgements: Sequence[Judgement]) -> tuple[int, str]:
     """Index of the sample to drive, and by which rule; see `DrivingPolicy.plan`."""
     passing = [i for i, found in enumerate(judgements) if found.gate.passed]
+    uncomfortable = [
+        i
+        for i, found in enumerate(judgements)
+        if all(failure.check is GateCheck.COMFORT for failure in found.gate.failures)
+    ]
     complete = [i for i, sample in enumerate(samples) if sample.complete]
     for candidates, rule in (
         (passing, "medoid of those that pass the gate"),
+        (uncomfortable, "medoid of those that fail the gate by comfort alone"),
         (complete, "medoid of those with complete reasoning; none passes the gate"),
         (list(range(len(samples))), "medoid of all; none has complete reasoning"),
     ):

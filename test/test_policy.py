@@ -193,10 +193,10 @@ def test_selection_is_the_medoid_of_the_best_judged_samples():
         positions = np.linspace(0, 1, 64)[:, None] * np.array([50.0, y, 0.0])
         return PlanSample(dataclasses.replace(template, positions=positions), "", complete)
 
-    def gate(*passed: bool) -> tuple[Judgement, ...]:
+    def gate(*passed: bool, check: GateCheck = GateCheck.REVERSING) -> tuple[Judgement, ...]:
         good = AxisVerdict(True, "")
         actions = MetaActions((), (), (), False, 0, 0, 0, 0, 0, 0, 0)
-        failure = (GateFailure(GateCheck.COMFORT, "test"),)
+        failure = (GateFailure(check, "test"),)
         trace = ParsedTrace("", ReadStatus.UNPARSED, None, (), ("test",))
         verdicts = (GateVerdict(() if ok else failure) for ok in passed)
         return tuple(Judgement(trace, actions, ConsistencyVerdict(good, good), verdict) for verdict in verdicts)
@@ -205,6 +205,9 @@ def test_selection_is_the_medoid_of_the_best_judged_samples():
     assert medoid(apart[:3], range(3)) == 1
     assert select(apart[:3], gate(True, True, True)) == (1, "medoid of those that pass the gate")
     assert select(apart, gate(True, False, True, True))[0] == 2
+    # One that is only uncomfortable comes before others that should not be driven at all.
+    mixed = gate(False, False, False) + gate(False, check=GateCheck.COMFORT)
+    assert select(apart, mixed) == (3, "medoid of those that fail the gate by comfort alone")
     broken = (ending_at(0), ending_at(1, complete=False), ending_at(9), ending_at(10))
     index, rule = select(broken, gate(False, False, False, False))
     assert index == 2
