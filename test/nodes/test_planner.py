@@ -387,8 +387,8 @@ def test_what_does_not_fit_is_said_at_configuration(ros_domain, tmp_path, capfd,
 @pytest.mark.slow
 def test_memory_does_not_grow_over_ten_minutes_at_10_hz(bench):
     it = bench()
-    it.warm_up()
     it.car.picture = lambda role, tick: np.kron(scenery(role, tick), np.ones((10, 10, 1), np.uint8))
+    it.warm_up()
     resident = []
     for _ in range(60):
         assert len(drive(it.car, 100)) == 100
