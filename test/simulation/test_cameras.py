@@ -183,3 +183,14 @@ def test_pictures_of_a_drive_do_not_depend_on_what_was_drawn_before() -> None:
     first = hashlib.sha256(renderer.render(drive.worlds[20], FRONT).tobytes()).hexdigest()
     renderer.render_all(scene("cut_in"))
     assert hashlib.sha256(renderer.render(drive.worlds[20], FRONT).tobytes()).hexdigest() == first
+
+
+def test_a_large_picture_shows_what_a_small_one_does() -> None:
+    world = drive_expert(build("red_light", 3), ticks=22).worlds[20]
+    small, large = (
+        Renderer(default_rig(width, height, roles=[FRONT]), 2).render(world, FRONT).astype(float)
+        for width, height in ((480, 288), (1920, 1152))
+    )
+    shrunk = large.reshape(288, 4, 480, 4, 3).mean(axis=(1, 3))
+    # Edges differ by what one pixel covers of them; things in other places would differ by a tenth of the picture.
+    assert (np.abs(shrunk - small).max(axis=2) > 60.0).mean() < 0.03

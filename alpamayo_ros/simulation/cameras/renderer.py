@@ -199,7 +199,7 @@ def _collect(
     beam = light.beam(rig_centres[:, 0], rig_centres[:, 1])
     to_camera = turn @ camera.rotation.T
     eye = camera.rotation @ camera.position
-    rim = 2000.0
+    rim = max(2000.0, 4.0 * view.width)  # pixels; what is further out is drawn from there
 
     def colours(albedo: np.ndarray, shade: np.ndarray, glow: np.ndarray, owner: np.ndarray) -> list[tuple[float, ...]]:
         if number_from is not None:
