@@ -49,7 +49,7 @@ class Car:
     pose(ns): x, y, z, qx, qy, qz, qw. odometry_runs(ns): whether there is a message then.
     """
 
-    def __init__(self, raw: bool = False) -> None:
+    def __init__(self, raw: bool = False, planner: str = "/alpamayo_planner") -> None:
         self.node = rclpy.create_node("car")
         kind = Image if raw else CompressedImage
         self._raw = raw
@@ -58,7 +58,7 @@ class Car:
         self._clock = self.node.create_publisher(Clock, "/clock", 10)
         self.plans: list[DrivingPlan] = []
         self.diagnostics: list[DiagnosticArray] = []
-        self.node.create_subscription(DrivingPlan, "/alpamayo_planner/plan", self.plans.append, 100)
+        self.node.create_subscription(DrivingPlan, f"{planner}/plan", self.plans.append, 100)
         self.node.create_subscription(DiagnosticArray, "/diagnostics", self.diagnostics.append, 100)
         self._forgotten: dict[str, int] = {}
         self.now = START
@@ -68,6 +68,7 @@ class Car:
         self.data: Callable[[np.ndarray], bytes] = jpeg
         self.copies: Callable[[CameraRole, int], int] = lambda role, tick: 1
         self.encoding = "rgb8"
+        self.frame = "odom"
         self.pose: Callable[[int], tuple[float, ...]] = lambda ns: ((ns - START) / 1e9 * SPEED, 0, 0, 0, 0, 0, 1)
         self.odometry_runs: Callable[[int], bool] = lambda ns: True
 
@@ -86,7 +87,7 @@ class Car:
         if not self.odometry_runs(ns):
             return
         message = Odometry(child_frame_id="base_link")
-        message.header.frame_id, message.header.stamp = "odom", _time(ns)
+        message.header.frame_id, message.header.stamp = self.frame, _time(ns)
         place, turn = message.pose.pose.position, message.pose.pose.orientation
         place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w = map(float, self.pose(ns))
         self._odometry.publish(message)

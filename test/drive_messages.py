@@ -35,9 +35,16 @@ def timeline(decode: Callable[[object], np.ndarray] = noise, **numbers: float) -
     return Timeline(TimeContract(ROLES, **numbers), decode)  # type: ignore[arg-type]
 
 
-def add_pose(line: Timeline, stamp_ns: int, speed: float = 10.0, yaw_rate: float = 0.0, shift: float = 0.0) -> None:
+def add_pose(
+    line: Timeline,
+    stamp_ns: int,
+    speed: float = 10.0,
+    yaw_rate: float = 0.0,
+    shift: float = 0.0,
+    frame: str = "odom",
+) -> None:
     positions, quaternions = arc(np.array([(int(stamp_ns) - T0) / 1e9]), speed, yaw_rate)
-    line.add_pose(stamp_ns, positions[0] + [shift, 0, 0], quaternions[0])
+    line.add_pose(stamp_ns, positions[0] + [shift, 0, 0], quaternions[0], frame)
 
 
 def fill(line: Timeline, start_ms: int = -1600, end_ms: int = 0, speed: float = 10.0, base: int = T0) -> None:

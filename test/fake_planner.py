@@ -85,7 +85,7 @@ class FakePlanner:
             self._plans.publish(answer)
         elif answer is not None:
             source, text = answer
-            status = DiagnosticStatus(level=DiagnosticStatus.WARN, name=f"alpamayo_planner: {source}", message=text)
+            status = DiagnosticStatus(level=DiagnosticStatus.WARN, name=f"/alpamayo_planner: {source}", message=text)
             self._diagnostics.publish(DiagnosticArray(status=[status]))
 
     def stamps(self, topic: str) -> list[int]:

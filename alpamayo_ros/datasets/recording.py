@@ -85,7 +85,7 @@ class Recording:
         for role, stamps in self.stamps_ns.items():
             indices = choose_frames(f"camera {role.label}", stamps, t0_ns, frames, slop_ns)
             chosen[role] = tuple(Frame(role, int(stamps[i]), self.pictures[role][i], _read_picture) for i in indices)
-        return Moment.of(t0_ns, chosen, self.ego, history_steps).observe(navigation)
+        return Moment.of(t0_ns, chosen, self.ego, "", history_steps).observe(navigation)
 
 
 def write_recording(

@@ -243,7 +243,7 @@ def _plan(
         return Step(t0_ns, {}, (), Refusal(RefusalReason.EGO_JUMP, "ego", str(error)))
     plan = policy.plan(observation, **options.planning)
     failed = tuple(str(failure.check) for failure in plan.judgement.gate.failures)
-    messages = _messages(plan, moment, timeline.fixed_frame)
+    messages = _messages(plan, moment, moment.frame)
     if shown is not None:
         picture = moment.frames[shown.role][-1].pixels()
         try:

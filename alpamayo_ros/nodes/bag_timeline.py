@@ -39,7 +39,7 @@ class RefusalCount:
 class BagTimeline:
     """What belongs to each t0 of a bag. Holds a few seconds of it, whatever its length.
 
-    fixed_frame: that of the ego poses. left_out: messages that were not let in, and jumps, by reason and source.
+    left_out: messages that were not let in, and jumps, by reason and source.
     info: the newest CameraInfo.
     behind: at the end, the source that ended well before the others, if any: it kept t0 from going on.
     Raises DatasetError for a bag that does not fit the rig.
@@ -47,7 +47,6 @@ class BagTimeline:
 
     def __init__(self, bag: BagReader, rig: RigProfile, contract: TimeContract, info_topic: str | None = None) -> None:
         """info_topic: of the CameraInfo to listen to."""
-        self.fixed_frame = ""
         self.info: Any | None = None
         self.left_out: dict[tuple[RefusalReason, str], RefusalCount] = {}
         self.behind: Refusal | None = None
@@ -60,7 +59,6 @@ class BagTimeline:
         if isinstance(rig.ego, OdometrySource):
             self._ego_topic = _absolute(rig.ego.topic)
         else:
-            self.fixed_frame = rig.ego.fixed_frame
             self._chain = TransformChain(rig.ego.fixed_frame, rig.ego.base_frame)
         self._check_topics()
 
@@ -120,18 +118,13 @@ class BagTimeline:
         if message.topic == self._info_topic:
             self.info = body
             return
-        for pose in self._poses(message, body):
-            yield partial(self._timeline.add_pose, pose.stamp_ns, pose.position, pose.quaternion)
+        frame = body.header.frame_id if self._chain is None else self._chain.fixed_frame
+        for pose in self._poses(body):
+            yield partial(self._timeline.add_pose, pose.stamp_ns, pose.position, pose.quaternion, frame)
 
-    def _poses(self, message: BagMessage, body: Any) -> list[StampedPose]:
+    def _poses(self, body: Any) -> list[StampedPose]:
         if self._chain is not None:
             return self._transforms(body, static=False)
-        frame = body.header.frame_id
-        if self.fixed_frame and frame != self.fixed_frame:
-            self._timeline.clear()
-            what = f"poses are in frame {frame!r} now, in {self.fixed_frame!r} before; all before it is forgotten"
-            self._leave_out(Refusal(RefusalReason.EGO_JUMP, "ego", what), message)
-        self.fixed_frame = frame
         at, turn = body.pose.pose.position, body.pose.pose.orientation
         position, quaternion = np.array([at.x, at.y, at.z]), np.array([turn.x, turn.y, turn.z, turn.w])
         return [StampedPose(_stamp_ns(body.header), position, quaternion)]

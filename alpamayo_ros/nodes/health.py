@@ -14,7 +14,7 @@ from alpamayo_ros.nodes.planning_loop import Planned
 from alpamayo_ros.timeline import Refusal
 
 RECENT_S = 1.0
-"""What was refused within this time makes a warning; no plan for so long is an error."""
+"""What was refused within this time makes a warning; no plan for so long, or nothing from a source, is an error."""
 
 _OK, _WARN, _ERROR = DiagnosticStatus.OK, DiagnosticStatus.WARN, DiagnosticStatus.ERROR
 
@@ -27,12 +27,14 @@ class Health:
         self._lock = Lock()
         self._begin = time.monotonic()
         self._received: Counter[str] = Counter(dict.fromkeys(sources, 0))
+        self._last_received: dict[str, float] = {}
         self._rates = dict.fromkeys(sources, 0.0)
         self._counted = dict.fromkeys(sources, 0)
         self._counted_at = time.monotonic()
         self._refused: Counter[tuple[str, str]] = Counter()
         self._last_refusal: dict[str, tuple[float, Refusal]] = {}
         self._problem: tuple[float, str] | None = None
+        self._fault = ""
         self._counts: Counter[str] = Counter(dict.fromkeys(("plans", "flagged", "held_back", "skipped", "errors"), 0))
         self._last_plan: float | None = None
         self._concern = ""
@@ -43,6 +45,7 @@ class Health:
     def received(self, source: str) -> None:
         with self._lock:
             self._received[source] += 1
+            self._last_received[source] = time.monotonic()
 
     def refused(self, refusal: Refusal) -> None:
         with self._lock:
@@ -58,6 +61,11 @@ class Health:
         """There was no plan, and this is why."""
         with self._lock:
             self._problem = time.monotonic(), problem
+
+    def ended_by(self, fault: str) -> None:
+        """There will be no plan any more, and this is why."""
+        with self._lock:
+            self._fault = fault
 
     def planned(self, planned: Planned, held_back: bool) -> None:
         with self._lock:
@@ -93,7 +101,9 @@ class Health:
         since_plan = self._last_plan if self._last_plan is not None else self._begin
         problem = self._problem[1] if self._problem and self._problem[0] > since_plan else ""
         silent = now - since_plan
-        if silent > RECENT_S:
+        if self._fault:
+            level, message = _ERROR, f"planning has ended: {self._fault}"
+        elif silent > RECENT_S:
             since = f"no plan for {silent:.1f} s" if self._last_plan is not None else "no plan yet"
             level, message = _ERROR, f"{since}: {problem or 'nothing new from cameras and ego'}"
         elif problem:
@@ -115,6 +125,8 @@ class Health:
         at, refusal = self._last_refusal.get(source, (-np.inf, None))
         if count == 0:
             level, message = _ERROR, "nothing received"
+        elif (silent := now - self._last_received[source]) > RECENT_S:
+            level, message = _ERROR, f"nothing for {silent:.1f} s"
         elif refusal is not None and now - at < 2 * RECENT_S:
             level, message = _WARN, refusal.text
         else:

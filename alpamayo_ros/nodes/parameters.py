@@ -100,7 +100,10 @@ class Parameters:
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> Parameters:
         """Check values by name, all of them. Raises ParameterError."""
+        values = {name: _typed(name, values[name]) for name in SPECS}
         for name, spec in SPECS.items():
+            if spec.span and not spec.span[0] <= values[name] <= spec.span[1]:
+                raise ParameterError(f"{name} is {values[name]!r}; it must be {spec.span[0]} … {spec.span[1]}")
             if spec.choices and values[name] not in spec.choices:
                 raise ParameterError(
                     f"{name} is {values[name]!r}; it must be one of {', '.join(map(repr, spec.choices))}"
@@ -130,10 +133,25 @@ class Parameters:
         }
 
 
+def _typed(name: str, value: Any) -> Any:
+    """The value, of its default's type; a whole number will do for a float."""
+    default = SPECS[name].default
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not type(default):
+        raise ParameterError(f"{name} is {value!r}; it must be a {type(default).__name__}")
+    return value
+
+
 def declare(node: Node) -> None:
-    """Declare all parameters on the node; launch files and parameter files override the defaults."""
+    """Declare all parameters on the node; launch files and parameter files override the defaults.
+
+    Raises rclpy's ParameterException for an override of another type or out of range.
+    """
     for name, spec in SPECS.items():
-        descriptor = ParameterDescriptor(description=spec.description, read_only=spec.fixed)
+        # Dynamic, so that a whole number will do for a float; `Parameters.of` checks it.
+        dynamic = isinstance(spec.default, float)
+        descriptor = ParameterDescriptor(description=spec.description, read_only=spec.fixed, dynamic_typing=dynamic)
         if spec.choices:
             descriptor.additional_constraints = "one of " + ", ".join(map(repr, spec.choices))
         if spec.span and isinstance(spec.default, float):

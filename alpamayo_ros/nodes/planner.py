@@ -19,9 +19,11 @@ import torch
 from diagnostic_msgs.msg import DiagnosticArray
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import ParameterException
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.logging import get_logger
 from rclpy.parameter import Parameter
 from std_msgs.msg import Header, String
 
@@ -36,6 +38,8 @@ from alpamayo_ros.timeline import FRAME_PERIOD_NS, Refusal, RefusalReason, TimeC
 from alpamayo_ros.types import CameraFrames, CameraRole, EgoHistory, Observation
 
 _DONE, _FAILED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+
+NODE = "alpamayo_planner"
 
 Transition = Callable[["PlannerNode", LifecycleState], TransitionCallbackReturn]
 
@@ -59,13 +63,14 @@ class PlannerNode(LifecycleNode):
     """Publishes below its own name; see `PlanPublishers` for what. Hears the topics of its rig and ~/navigation."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__("alpamayo_planner", **options)
+        super().__init__(NODE, **options)
         declare(self)
-        self.add_on_set_parameters_callback(self._on_parameters)
+        self.add_on_set_parameters_callback(self._check_parameters)
+        self.add_post_set_parameters_callback(self._apply_parameters)
         self._policy: DrivingPolicy | None = None
         self._loop: PlanningLoop | None = None
         self._instruction: str | None = None
-        self._problem = ""
+        self._problem: str | None = None
         self._while_configured, self._while_active = ExitStack(), ExitStack()
 
     # ---------------------------------------------------------------- lifecycle
@@ -116,7 +121,8 @@ class PlannerNode(LifecycleNode):
             )
             timeline = Timeline(contract, SerializedPicture.decode)
             sources = [*(f"camera {role.label}" for role in self._rig.cameras), "ego"]
-            self._health = Health(self.get_name(), self._rig.name, sources)
+            self._health = Health(self.get_fully_qualified_name(), self._rig.name, sources)
+            self._problem = None
             self._loop = PlanningLoop(self._policy, timeline, self)
             self._loop.start()
             self._while_active.callback(self._loop.stop)
@@ -159,7 +165,7 @@ class PlannerNode(LifecycleNode):
         super().destroy_node()
 
     def _release(self) -> None:
-        """The plan in progress is finished first."""
+        """The plan in progress is finished first, and told to nobody."""
         self._while_active.close()
         self._while_configured.close()
 
@@ -186,7 +192,7 @@ class PlannerNode(LifecycleNode):
     def _on_sensor_refusal(self, refusal: Refusal) -> None:
         self._health.refused(refusal)
         if refusal.reason in (RefusalReason.TIME_JUMP, RefusalReason.EGO_JUMP):
-            self.get_logger().warning(str(refusal))
+            self.get_logger().warning(str(refusal), throttle_duration_sec=1.0)
         if refusal.reason is RefusalReason.TIME_JUMP:
             assert self._loop is not None
             self._loop.restart()
@@ -208,13 +214,15 @@ class PlannerNode(LifecycleNode):
             self._health.navigation(f"in use: {message.data}")
         self._report()
 
-    def _on_parameters(self, changes: list[Parameter]) -> SetParametersResult:
+    def _check_parameters(self, changes: list[Parameter]) -> SetParametersResult:
         try:
-            parameters = read(self, **{change.name: change.value for change in changes})
+            read(self, **{change.name: change.value for change in changes})
         except ParameterError as error:
             return SetParametersResult(successful=False, reason=str(error))
-        self._settings = parameters
         return SetParametersResult(successful=True)
+
+    def _apply_parameters(self, changes: list[Parameter]) -> None:
+        self._settings = read(self)
 
     # ---------------------------------------------------------------- what the loop asks and tells, in its thread
 
@@ -233,6 +241,9 @@ class PlannerNode(LifecycleNode):
             )
         raise Refusal(RefusalReason.CLOCK, "clock", text)
 
+    def is_up(self) -> bool:
+        return bool(self.context.ok())
+
     def plan_options(self) -> dict[str, Any]:
         return self._settings.plan_options()
 
@@ -243,10 +254,15 @@ class PlannerNode(LifecycleNode):
         failed = [failure.check.value for failure in planned.plan.judgement.gate.failures]
         parameters = self._settings
         held = parameters.gate_policy == HOLD_BACK and any(check in parameters.holding_checks for check in failed)
-        self._outlets.publish(planned, self._sensors.fixed_frame, held_back=held)
+        self._outlets.publish(planned, held_back=held)
         self._health.planned(planned, held)
         self._tell(f"held back: {', '.join(failed)}" if held else "", "the gate holds plans back")
-        self._outlets.publish_views(planned, self._rig, self._sensors.infos, held_back=held)
+        try:
+            self._outlets.publish_views(planned, self._rig, self._sensors.infos, held_back=held)
+        except Exception:  # what only people look at must not cost anybody the plans
+            if not self.is_up():
+                return
+            self.get_logger().error(f"not drawn: {traceback.format_exc()}", throttle_duration_sec=10.0)
 
     def take_refusal(self, refusal: Refusal) -> None:
         self._health.refused(refusal)
@@ -272,12 +288,13 @@ class PlannerNode(LifecycleNode):
         self._report()
 
     def _report(self) -> None:
-        statuses = self._health.statuses()
-        if self._loop is not None and self._loop.fault is not None:
-            raise RuntimeError("the planning thread has ended") from self._loop.fault
-        self._diagnostics.publish(
-            DiagnosticArray(header=Header(stamp=self.get_clock().now().to_msg()), status=statuses)
-        )
+        fault = None if self._loop is None else self._loop.fault
+        if fault is not None:
+            self._health.ended_by(f"{type(fault).__name__}: {fault}")
+        stamp = self.get_clock().now().to_msg()
+        self._diagnostics.publish(DiagnosticArray(header=Header(stamp=stamp), status=self._health.statuses()))
+        if fault is not None:
+            raise RuntimeError("the planning thread has ended") from fault
 
 
 def _noise(policy: DrivingPolicy, roles: tuple[CameraRole, ...]) -> Observation:
@@ -293,7 +310,12 @@ def _noise(policy: DrivingPolicy, roles: tuple[CameraRole, ...]) -> Observation:
 
 def main() -> None:
     rclpy.init(args=sys.argv)
-    node = PlannerNode()
+    try:
+        node = PlannerNode()
+    except (ParameterError, ParameterException) as error:
+        get_logger(NODE).fatal(f"not started: {error}")
+        rclpy.try_shutdown()
+        sys.exit(1)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     try:

@@ -47,22 +47,21 @@ class PlanPublishers:
         for publisher in self._publishers.values():
             self._node.destroy_publisher(publisher)
 
-    def publish(self, planned: Planned, fixed_frame: str, *, held_back: bool) -> None:
+    def publish(self, planned: Planned, *, held_back: bool) -> None:
         """The plan, always. What a controller would drive, unless it is held back."""
         plan, moment, types = planned.plan, planned.moment, self._types
-        message = driving_plan(
-            types, plan, moment, fixed_frame=fixed_frame, held_back=held_back, skipped=planned.skipped
-        )
+        frame = moment.frame
+        message = driving_plan(types, plan, moment, fixed_frame=frame, held_back=held_back, skipped=planned.skipped)
         self._publishers["plan"].publish(message)
         self._publishers["reasoning"].publish(views.reasoning(types, plan))
         if held_back:
             return
         self._publishers["path"].publish(views.path(types, plan))
-        self._publishers["path_in_odom"].publish(views.path_in_fixed_frame(types, plan, moment, fixed_frame))
+        self._publishers["path_in_odom"].publish(views.path_in_fixed_frame(types, plan, moment, frame))
         self._publishers["trajectory"].publish(views.trajectory(types, plan))
         if self._autoware is not None:
             self._publishers["autoware_trajectory"].publish(
-                views.autoware_trajectory(types, self._autoware, plan, moment, fixed_frame)
+                views.autoware_trajectory(types, self._autoware, plan, moment, frame)
             )
 
     def publish_views(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -55,7 +56,7 @@ class Sensors:
 
     on_news: called after every message with its source, and whether it came after newer ones of that source.
     on_refusal: for what was not let in, and for jumps.
-    infos: the newest CameraInfo by role, for drawing. fixed_frame: the frame of the ego poses, once one has come.
+    infos: the newest CameraInfo by role, for drawing. Where the constructor raises, nothing stays subscribed.
     """
 
     def __init__(
@@ -69,32 +70,37 @@ class Sensors:
     ) -> None:
         self._node, self._timeline = node, timeline
         self._on_news, self._on_refusal = on_news, on_refusal
-        self._subscriptions: list[Any] = []
         self._newest_ns: dict[str, int] = {}
         self.infos: dict[CameraRole, CameraInfo] = {}
-        self.fixed_frame = ""
-        pictures = quality_of_service(parameters.image_reliability, parameters.image_depth)
-        for camera in rig.cameras.values():
-            self._listen(
-                MESSAGES[camera.transport], camera.topic, partial(self._on_picture, camera), pictures, raw=True
-            )
-            if camera.camera_info is not None:
-                self._listen(CameraInfo, camera.camera_info, partial(self._on_info, camera.role), pictures)
-        ego = OdometrySource(parameters.odometry_topic) if parameters.odometry_topic else rig.ego
-        if isinstance(ego, TfSource):
-            self._poses = TfPoses(node, ego, self._on_pose)
-        else:
-            quality = quality_of_service(parameters.odometry_reliability, parameters.odometry_depth)
-            self._listen(Odometry, ego.topic, self._on_odometry, quality)
+        with ExitStack() as made:
+            self._subscribe(rig, parameters, made)
+            self._made = made.pop_all()
 
     def close(self) -> None:
-        for subscription in self._subscriptions:
-            self._node.destroy_subscription(subscription)
-        if hasattr(self, "_poses"):
-            self._poses.close()
+        self._made.close()
+
+    def _subscribe(self, rig: RigProfile, parameters: Parameters, made: ExitStack) -> None:
+        pictures = quality_of_service(parameters.image_reliability, parameters.image_depth)
+        for camera in rig.cameras.values():
+            kind, take = MESSAGES[camera.transport], partial(self._on_picture, camera)
+            self._listen(made, kind, camera.topic, take, pictures, raw=True)
+            if camera.camera_info is not None:
+                self._listen(made, CameraInfo, camera.camera_info, partial(self._on_info, camera.role), pictures)
+        ego = OdometrySource(parameters.odometry_topic) if parameters.odometry_topic else rig.ego
+        if isinstance(ego, TfSource):
+            made.callback(TfPoses(self._node, ego, self._on_pose).close)
+        else:
+            quality = quality_of_service(parameters.odometry_reliability, parameters.odometry_depth)
+            self._listen(made, Odometry, ego.topic, self._on_odometry, quality)
 
     def _listen(
-        self, kind: type, topic: str, take: Callable[[Any], None], quality: QoSProfile, raw: bool = False
+        self,
+        made: ExitStack,
+        kind: type,
+        topic: str,
+        take: Callable[[Any], None],
+        quality: QoSProfile,
+        raw: bool = False,
     ) -> None:
         def incompatible(event: Any) -> None:
             self._node.get_logger().error(
@@ -113,7 +119,7 @@ class Sensors:
 
         events = SubscriptionEventCallbacks(incompatible_qos=incompatible)
         subscription = self._node.create_subscription(kind, topic, on_message, quality, event_callbacks=events, raw=raw)
-        self._subscriptions.append(subscription)
+        made.callback(self._node.destroy_subscription, subscription)
 
     def _on_picture(self, camera: CameraSource, data: bytes) -> None:
         picture = SerializedPicture(data, MESSAGES[camera.transport])
@@ -128,28 +134,24 @@ class Sensors:
         self._on_pose(message.header, pose.position, pose.orientation)
 
     def _on_pose(self, header: Any, place: Any, turn: Any) -> None:
-        if self.fixed_frame and header.frame_id != self.fixed_frame:
-            before, self.fixed_frame = self.fixed_frame, header.frame_id
-            self._timeline.clear()
-            self._on_refusal(
-                Refusal(
-                    RefusalReason.EGO_JUMP,
-                    "ego",
-                    f"poses are in frame {header.frame_id!r} now, in {before!r} before; all before it is forgotten",
-                )
-            )
-        self.fixed_frame = header.frame_id
         stamp = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
         position, quaternion = np.array([place.x, place.y, place.z]), np.array([turn.x, turn.y, turn.z, turn.w])
-        self._take("ego", stamp, partial(self._timeline.add_pose, stamp, position, quaternion))
+        self._take("ego", stamp, partial(self._timeline.add_pose, stamp, position, quaternion, header.frame_id))
 
     def _take(self, source: str, stamp_ns: int, add: Callable[[], None]) -> None:
+        late, reason = False, None
         try:
             add()
         except Refusal as refusal:
+            reason = refusal.reason
             self._on_refusal(refusal)
-        self._on_news(source, stamp_ns < self._newest_ns.get(source, 0))
-        self._newest_ns[source] = stamp_ns
+        if reason is RefusalReason.TIME_JUMP:
+            self._newest_ns.clear()
+        if reason in (None, RefusalReason.TIME_JUMP, RefusalReason.EGO_JUMP):  # else it was left out
+            newest = self._newest_ns.get(source, 0)
+            late = stamp_ns < newest
+            self._newest_ns[source] = max(stamp_ns, newest)
+        self._on_news(source, late)
 
 
 TRANSIENT_LOCAL = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)

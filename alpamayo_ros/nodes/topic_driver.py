@@ -125,10 +125,10 @@ class TopicDriver:
         self._plans[stamp.sec * 1_000_000_000 + stamp.nanosec] = plan
 
     def _on_diagnostics(self, message: DiagnosticArray) -> None:
-        """The planner has a status of its planning and one of each source, as in "alpamayo_planner: ego"."""
+        """The planner has a status of its planning and one of each source, as in "/alpamayo_planner: ego"."""
         for status in message.status:
             node, _, source = status.name.partition(": ")
-            if node != PLANNER:
+            if node != f"/{PLANNER}":
                 continue
             if source == "planning":
                 self._planning = f"the planner says: {status.message}"

@@ -26,6 +26,8 @@ MAX_ACCELERATION = 9.8
 """m/s², either way: the bound of the released unicycle action space."""
 MAX_CURVATURE = 0.2
 """1/m, either way: the bound of the released unicycle action space."""
+ROUNDING = 1e-4
+"""m/s² or 1/m by which a value at a bound may exceed it: 9.8 as float32 is more than 9.8. Ours."""
 REVERSING_SPEED = -0.12
 """m/s; below it a car reverses (the public autolabeler's bound). A stop that overshoots by less is a stop."""
 START_DISTANCE = 0.3
@@ -61,9 +63,9 @@ def _motion_failures(path: Trajectory, history: EgoHistory, may_reverse: bool) -
             GateCheck.STARTS_AT_CAR,
             f"the first waypoint is {off:.2f} m and {math.degrees(turned):.0f}° from where a car at {speed:.1f} m/s is",
         )
-    if (hardest := float(np.abs(path.accelerations).max())) > MAX_ACCELERATION:
+    if (hardest := float(np.abs(path.accelerations).max())) > MAX_ACCELERATION + ROUNDING:
         yield GateFailure(GateCheck.ACCELERATION, f"{hardest:.1f} m/s²; no car exceeds {MAX_ACCELERATION}")
-    if (tightest := float(np.abs(path.curvatures).max())) > MAX_CURVATURE:
+    if (tightest := float(np.abs(path.curvatures).max())) > MAX_CURVATURE + ROUNDING:
         yield GateFailure(GateCheck.CURVATURE, f"{tightest:.2f} 1/m; no car exceeds {MAX_CURVATURE}")
     if not may_reverse and (slowest := float(path.speeds.min())) < REVERSING_SPEED:
         yield GateFailure(GateCheck.REVERSING, f"reverses at {-slowest:.1f} m/s, which nobody asked for")

@@ -13,9 +13,9 @@ MAX_GAP_NS = 250_000_000
 """Longest time between two poses that is bridged by interpolation: odometry of 10 Hz that lost one message."""
 
 TIME_JUMP_NS = 1_000_000_000
-"""A stamp this far behind the newest of its source means that time has been set back. Transport puts messages out of
-order by tens of milliseconds, a resend over radio by a few hundred; a bag that starts again or a reset of /clock goes
-back by seconds. The same distance ahead of every source is a leap that another message has to confirm."""
+"""A stamp this far behind the newest of its source, or ahead of every source, is a leap that the next message of the
+source has to confirm. Transport puts messages out of order by tens of milliseconds, a resend over radio by a few
+hundred; a bag that starts again or a reset of /clock goes back by seconds."""
 
 
 @dataclass(frozen=True)

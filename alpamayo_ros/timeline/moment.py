@@ -28,7 +28,8 @@ class Moment:
     frames: by role, ascending by role; of each camera oldest first.
     stamps_ns: by role, (N,) int64. skews_ns: by role, (N,) int64, stamp minus wanted time.
     ego_history: float32, in the ego frame at t0.
-    position: (3,) float64 metres, quaternion: (4,) float64 as x, y, z, w: the ego pose at t0 in its fixed frame.
+    position: (3,) float64 metres, quaternion: (4,) float64 as x, y, z, w: the ego pose at t0 in the fixed frame.
+    frame: name of the fixed frame (odom or map); empty where a recording does not say it.
     """
 
     t0_ns: int
@@ -38,13 +39,15 @@ class Moment:
     ego_history: EgoHistory
     position: np.ndarray
     quaternion: np.ndarray
+    frame: str
     _ego: EgoTrack
 
     @classmethod
     def of(
-        cls, t0_ns: int, frames: Mapping[CameraRole, tuple[Frame, ...]], ego: EgoTrack, history_steps: int
+        cls, t0_ns: int, frames: Mapping[CameraRole, tuple[Frame, ...]], ego: EgoTrack, frame: str, history_steps: int
     ) -> Moment:
-        """The moment of frames that were chosen for t0. Raises Refusal where the poses do not cover its history."""
+        """The moment of frames that were chosen for t0. frame: that of the poses. Raises Refusal where they do not
+        cover its history."""
         history = ego.history_at(t0_ns, history_steps)
         position, rotation = ego.poses_at(np.array([t0_ns], dtype=np.int64))
         stamps = {role: np.array([frame.stamp_ns for frame in frames[role]], np.int64) for role in sorted(frames)}
@@ -56,6 +59,7 @@ class Moment:
             EgoHistory(history.positions.astype(np.float32), history.rotations.astype(np.float32)),
             position[0],
             rotation.as_quat()[0],
+            frame,
             ego,
         )
 

@@ -59,14 +59,16 @@ class Timeline:
             **{f"camera {role.label}": buffer for role, buffer in self._frames.items()},
             EGO: self._poses,
         }
+        self._ego_frame = ""  # of the poses
         self._ego_since_ns: int | None = None  # stamp of the last ego jump: what is older is in another frame
         self._arrival_lag_ns: dict[str, int] = {}  # by source, of its newest message: behind what was there before it
-        self._ahead: dict[str, int] = {}  # by source, the stamp that waits for another to agree
+        self._leaps: dict[str, int] = {}  # by source, the stamp that waits for the next to agree
 
     def add_frame(self, role: CameraRole, stamp_ns: int, picture: Any) -> None:
         """Take a frame of a camera; `picture` is what `decode` will be given, if ever.
 
-        Raises Refusal: CAMERA_DUPLICATE, NO_STAMP, TIME_AHEAD; TIME_JUMP once the frame is in and all else is gone.
+        Raises Refusal: CAMERA_DUPLICATE, NO_STAMP, TIME_AHEAD, TIME_BEHIND; TIME_JUMP once the frame is in and all
+        else is gone.
         """
         if role not in self._frames:
             raise ValueError(f"camera {role.label} is not in the time contract; do not subscribe to it")
@@ -84,12 +86,12 @@ class Timeline:
         if jump is not None:
             raise jump
 
-    def add_pose(self, stamp_ns: int, position: np.ndarray, quaternion: np.ndarray) -> None:
-        """Take an ego pose in a fixed frame: position (3,) metres, quaternion (4,) as x, y, z, w.
+    def add_pose(self, stamp_ns: int, position: np.ndarray, quaternion: np.ndarray, frame: str) -> None:
+        """Take an ego pose: position (3,) metres, quaternion (4,) as x, y, z, w, in the fixed frame of that name.
 
-        Raises Refusal: EGO_NOT_FINITE, EGO_BAD_ROTATION, EGO_DUPLICATE, NO_STAMP, TIME_AHEAD. TIME_JUMP once the pose
-        is in and all else is gone; EGO_JUMP once it is in and the poses before it are gone, or where it came late and
-        does not fit the poses around it, and was left out.
+        Raises Refusal: EGO_NOT_FINITE, EGO_BAD_ROTATION, EGO_DUPLICATE, NO_STAMP, TIME_AHEAD, TIME_BEHIND. TIME_JUMP
+        once the pose is in and all else is gone; EGO_JUMP once it is in and the poses before it are gone, or where it
+        came late and does not fit the poses around it, and was left out.
         """
         stamp_ns = int(stamp_ns)
         pose = _Pose(np.array(position, np.float64).reshape(3), np.array(quaternion, np.float64).reshape(4))
@@ -111,7 +113,8 @@ class Timeline:
                     EGO,
                     f"a second pose with stamp {stamp_ns} ns; publish each pose once",
                 )
-            jump = self._check_motion(stamp_ns, pose) or jump
+            jump = self._check_motion(stamp_ns, pose, frame) or jump
+            self._ego_frame = frame
             self._poses.add(stamp_ns, pose)
         if jump is not None:
             raise jump
@@ -162,6 +165,7 @@ class Timeline:
             stamps = {role: list(buffer.stamps_ns) for role, buffer in self._frames.items()}
             frames = {role: list(buffer.items) for role, buffer in self._frames.items()}
             pose_stamps, poses = list(self._poses.stamps_ns), list(self._poses.items)
+            frame = self._ego_frame
         ego = EgoTrack(
             np.array(pose_stamps, np.int64),
             np.array([pose.position for pose in poses]).reshape(-1, 3),
@@ -177,7 +181,7 @@ class Timeline:
                 contract.slop_ns,
             )
             chosen[role] = tuple(frames[role][i] for i in indices)
-        return Moment.of(t0_ns, chosen, ego, contract.history_steps)
+        return Moment.of(t0_ns, chosen, ego, frame, contract.history_steps)
 
     def clear(self) -> None:
         """Forget everything, as at the start."""
@@ -189,7 +193,7 @@ class Timeline:
             buffer.clear()
         self._ego_since_ns = None
         self._arrival_lag_ns.clear()
-        self._ahead.clear()
+        self._leaps.clear()
 
     def _check_stamp(self, source: str, buffer: StampedBuffer[Any], stamp_ns: int) -> Refusal | None:
         """The refusal to report once the message is in, or None. Raises Refusal for a message to be left out."""
@@ -197,32 +201,37 @@ class Timeline:
             raise Refusal(RefusalReason.NO_STAMP, source, f"its stamp is {stamp_ns} ns; fill in the header's stamp")
         newest = buffer.newest_ns
         if newest is not None and stamp_ns < newest - TIME_JUMP_NS:
+            back = f"{(newest - stamp_ns) / 1e9:.1f} s"
+            self._confirm(
+                source, stamp_ns, RefusalReason.TIME_BEHIND, f"{back} behind {newest} ns, the newest of its source"
+            )
             self._clear()
             self._arrival_lag_ns[source] = 0
             return Refusal(
                 RefusalReason.TIME_JUMP,
                 source,
-                f"time went back by {(newest - stamp_ns) / 1e9:.1f} s, from {newest} to {stamp_ns} ns; all that was "
-                "before is forgotten",
+                f"time went back by {back}, from {newest} to {stamp_ns} ns; all that was before is forgotten",
             )
         known = [stamp for each in self._sources.values() if (stamp := each.newest_ns) is not None]
         if known and stamp_ns > max(known) + TIME_JUMP_NS:
-            # One message with a wrong stamp must not cost the others their history: time moves when two agree.
-            waiting = self._ahead.get(source)
-            if waiting is None or abs(stamp_ns - waiting) > TIME_JUMP_NS:
-                self._ahead[source] = stamp_ns
-                raise Refusal(
-                    RefusalReason.TIME_AHEAD,
-                    source,
-                    f"stamp {stamp_ns} ns is {(stamp_ns - max(known)) / 1e9:.1f} s ahead of all before; ignored unless "
-                    "the next one agrees",
-                )
-        self._ahead.pop(source, None)
+            ahead = f"{(stamp_ns - max(known)) / 1e9:.1f} s ahead of all before"
+            self._confirm(source, stamp_ns, RefusalReason.TIME_AHEAD, ahead)
+        self._leaps.pop(source, None)
         if newest is None or stamp_ns > newest:
             self._arrival_lag_ns[source] = max(max(known, default=0) - stamp_ns, 0)
         return None
 
-    def _check_motion(self, stamp_ns: int, pose: _Pose) -> Refusal | None:
+    def _confirm(self, source: str, stamp_ns: int, reason: RefusalReason, leap: str) -> None:
+        """One message with a wrong stamp must not cost the others their history: time moves when two in a row agree.
+
+        Raises Refusal for the first of them. The same stamp twice is one message that was sent twice.
+        """
+        waiting = self._leaps.get(source)
+        if waiting is None or not 0 < abs(stamp_ns - waiting) <= TIME_JUMP_NS:
+            self._leaps[source] = stamp_ns
+            raise Refusal(reason, source, f"stamp {stamp_ns} ns is {leap}; ignored unless the next one agrees")
+
+    def _check_motion(self, stamp_ns: int, pose: _Pose, frame: str) -> Refusal | None:
         """The refusal to report once the pose is in, or None. Raises Refusal for a pose to be left out."""
         if self._ego_since_ns is not None and stamp_ns < self._ego_since_ns:
             raise Refusal(
@@ -230,20 +239,21 @@ class Timeline:
                 EGO,
                 f"the pose of stamp {stamp_ns} ns is from before the jump at {self._ego_since_ns} ns; left out",
             )
-        off = self._jump(stamp_ns, pose)
+        newest = self._poses.newest_ns
+        if newest is not None and frame != self._ego_frame:
+            off: str | None = f"in frame {frame!r}, those before in {self._ego_frame!r}"
+        else:
+            off = self._jump(stamp_ns, pose)
         if off is None:
             return None
-        newest = self._poses.newest_ns
         if newest is not None and stamp_ns < newest:
-            raise Refusal(
-                RefusalReason.EGO_JUMP, EGO, f"the late pose of stamp {stamp_ns} ns is {off} the others say; left out"
-            )
+            raise Refusal(RefusalReason.EGO_JUMP, EGO, f"the late pose of stamp {stamp_ns} ns is {off}; left out")
         self._poses.clear()
         self._ego_since_ns = stamp_ns
         return Refusal(
             RefusalReason.EGO_JUMP,
             EGO,
-            f"the pose of stamp {stamp_ns} ns is {off} the ones before lead to; poses before it are forgotten",
+            f"the pose of stamp {stamp_ns} ns is {off}; poses before it are forgotten",
         )
 
     def _jump(self, stamp_ns: int, pose: _Pose) -> str | None:
@@ -260,7 +270,7 @@ class Timeline:
         nearest = near[0]
         turn = 2 * math.acos(min(1.0, abs(float(pose.quaternion @ poses[nearest].quaternion))))
         if turn > MAX_TURN:
-            return f"turned by {math.degrees(turn):.0f}° from what"
+            return f"turned by {math.degrees(turn):.0f}° from those beside it"
         # The second pose of the line of constant velocity: on the other side of the new one, or earlier on the same.
         other = after if len(near) == 2 else self._poses.place(stamps[nearest] - MAX_VELOCITY_NS)
         elapsed, baseline = stamp_ns - stamps[nearest], abs(stamps[other] - stamps[nearest])
@@ -270,4 +280,4 @@ class Timeline:
             off = float(np.linalg.norm(step - share * (poses[other].position - poses[nearest].position)))
         else:
             off = max(0.0, float(np.linalg.norm(step)) - MAX_SPEED * abs(elapsed) / 1e9)
-        return f"{off:.1f} m from where" if off > self.contract.max_jump_m else None
+        return f"{off:.1f} m from where those beside it lead to" if off > self.contract.max_jump_m else None

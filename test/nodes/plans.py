@@ -61,7 +61,7 @@ def moment_of(speed: float = 10.0, yaw: float = 0.7) -> Moment:
     for step in range(-100, 1):  # 50 Hz
         ahead = step * 0.02 * speed
         place = np.array([100.0 + ahead * np.cos(yaw), -20.0 + ahead * np.sin(yaw), 1.5])
-        timeline.add_pose(T0 + step * 20_000_000, place, quaternion)
+        timeline.add_pose(T0 + step * 20_000_000, place, quaternion, "odom")
     for role in ROLES:
         for step in range(-4, 1):
             timeline.add_frame(role, T0 + step * 100_000_000 + SKEW_NS, None)

@@ -189,7 +189,9 @@ def test_two_scenarios_in_a_row_give_the_planner_what_the_model_reads(ros_domain
             elif message.topic == "/odom":
                 pose = deserialize_message(message.data, Odometry).pose.pose
                 place, turn = pose.position, pose.orientation
-                timeline.add_pose(message.stamp_ns, [place.x, place.y, place.z], [turn.x, turn.y, turn.z, turn.w])
+                timeline.add_pose(
+                    message.stamp_ns, [place.x, place.y, place.z], [turn.x, turn.y, turn.z, turn.w], "odom"
+                )
         except Refusal as refusal:
             refused.append(refusal)
 

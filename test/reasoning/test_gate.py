@@ -60,6 +60,19 @@ def test_bounds_of_the_action_space():
     assert failed(dataclasses.replace(path, curvatures=tight)) == {GateCheck.CURVATURE}
 
 
+def test_a_float32_at_a_bound_is_within_it():
+    path = steady()
+    hard, tight = path.accelerations.astype(np.float32), path.curvatures.astype(np.float32)
+    hard[30], tight[30] = -9.8, 0.2
+    assert float(abs(hard[30])) > 9.8
+    assert float(tight[30]) > 0.2
+    assert failed(dataclasses.replace(path, accelerations=hard)) == set()
+    assert failed(dataclasses.replace(path, curvatures=tight)) == set()
+    hard[30], tight[30] = 9.801, -0.201
+    assert failed(dataclasses.replace(path, accelerations=hard)) == {GateCheck.ACCELERATION}
+    assert failed(dataclasses.replace(path, curvatures=tight)) == {GateCheck.CURVATURE}
+
+
 def test_reversing_needs_leave():
     speeds = np.linspace(0.0, -1.0, 64)
     assert GateCheck.REVERSING in failed(straight(speeds, 0.0), speed=0.0)

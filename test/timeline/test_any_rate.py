@@ -53,7 +53,7 @@ def test_the_observation_depends_on_the_drive_alone(drive, ego_rate, camera_rate
         stamp, role = messages[i]
         if role is None:
             position, quaternion = arc(np.array([(stamp - T0) / 1e9]), *drive)
-            reason = refused(line.add_pose, stamp, position[0], quaternion[0])
+            reason = refused(line.add_pose, stamp, position[0], quaternion[0], "odom")
             repeated = RefusalReason.EGO_DUPLICATE
         else:
             reason = refused(line.add_frame, role, stamp, stamp * 10 + int(role))
@@ -117,7 +117,7 @@ def test_whatever_comes_nothing_is_newer_than_its_source_and_all_heals(steps):
     for role, step in steps:
         now = max(now + step, -(10**8))
         if role is None:
-            refused(line.add_pose, T0 + now * MS, np.array([now / 100, 0, 0]), np.array([0, 0, 0, 1.0]))
+            refused(line.add_pose, T0 + now * MS, np.array([now / 100, 0, 0]), np.array([0, 0, 0, 1.0]), "odom")
         else:
             refused(line.add_frame, role, T0 + now * MS, now)
         newest = [buffer.newest_ns for buffer in line._sources.values()]
@@ -129,7 +129,7 @@ def test_whatever_comes_nothing_is_newer_than_its_source_and_all_heals(steps):
             assert not buffer.stamps_ns or buffer.stamps_ns[-1] - buffer.stamps_ns[0] <= 2 * 10**9
     start = now - 4000
     for ms in range(start, start + 2200, 20):
-        refused(line.add_pose, T0 + ms * MS, np.array([ms / 100, 0, 0]), np.array([0, 0, 0, 1.0]))
+        refused(line.add_pose, T0 + ms * MS, np.array([ms / 100, 0, 0]), np.array([0, 0, 0, 1.0]), "odom")
         for role in ROLES if (ms - start) % 100 == 0 else ():
             refused(line.add_frame, role, T0 + ms * MS, ms)
     t0 = line.newest_t0_ns
