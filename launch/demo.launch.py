@@ -14,7 +14,7 @@ from launch.events import Shutdown
 from launch.events.process import ProcessExited
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
-from launch_ros.actions import Node
+from launch_ros.actions import Node, SetRemap
 from launch_ros.event_handlers import OnStateTransition
 from launch_ros.parameter_descriptions import ParameterValue
 
@@ -37,6 +37,7 @@ def generate_launch_description() -> LaunchDescription:
                 "variant": ParameterValue(LaunchConfiguration("variant"), value_type=str),
                 "seed": ParameterValue(LaunchConfiguration("seed"), value_type=int),
                 "repeat": ParameterValue(LaunchConfiguration("repeat"), value_type=bool),
+                "navigation": ParameterValue(LaunchConfiguration("navigation"), value_type=bool),
                 "lockstep": True,
             }
         ],
@@ -57,6 +58,13 @@ def generate_launch_description() -> LaunchDescription:
             DeclareLaunchArgument(
                 "params_file", default_value=str(PARAMETERS), description="Parameters of the planner."
             ),
+            DeclareLaunchArgument(
+                "navigation",
+                default_value="false",
+                choices=["true", "false"],
+                description="Give the planner a navigation device's instructions; needs a model that takes them.",
+            ),
+            SetRemap("~/navigation", "/navigation"),  # the planner's topic to the simulator's
             # A model may take minutes to load: the drive has to wait for it.
             RegisterEventHandler(OnStateTransition(goal_state="active", entities=[simulator], handle_once=True)),
             RegisterEventHandler(OnProcessExit(target_action=simulator, on_exit=_end)),

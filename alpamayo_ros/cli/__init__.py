@@ -16,6 +16,9 @@ from alpamayo_ros.cli.plan import plan
 from alpamayo_ros.cli.replay import replay
 from alpamayo_ros.cli.simulate import simulate
 
+# Since click 8.2: a usage error that is the help of a command without arguments. Before, help was no error.
+_HELP_INSTEAD = getattr(click.exceptions, "NoArgsIsHelpError", ())
+
 
 class _OneLineErrors(click.Group):
     """Bad input ends in one line on standard error and exit status 1, or 2 for
@@ -24,7 +27,7 @@ class _OneLineErrors(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except click.exceptions.NoArgsIsHelpError:
+        except _HELP_INSTEAD:
             raise
         except click.UsageError as error:
             raise click.UsageError(error.format_message()) from None  # without a context: no lines on usage before it

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import time
 from collections.abc import Iterator
@@ -81,11 +80,11 @@ def ros(
     as_json: bool,
     **rates: float,
 ) -> None:
-    """Four cameras and odometry over real topics: the cost of receiving, the age of frames, stamp to plan."""
+    """Four cameras and odometry over real topics, in a ROS domain of their own: the cost of receiving, the age of
+    frames, stamp to plan."""
     width, by, height = size.partition("x")
     if not (by and width.isdecimal() and height.isdecimal() and int(width) >= 64 and int(height) >= 64):
         raise click.BadParameter(f"{size!r} is no WIDTHxHEIGHT of at least 64x64", param_hint="--size")
-    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
     from alpamayo_ros.nodes.bench import Request, measure
 
     parameters = {

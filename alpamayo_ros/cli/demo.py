@@ -51,7 +51,8 @@ def demo(
         raise click.ClickException(f"{output} exists already; remove it or choose another --output")
     check_folder(output, output)
     try:
-        from alpamayo_ros.nodes.demo import DemoError, run_demo
+        from alpamayo_ros.nodes.demo import run_demo
+        from alpamayo_ros.nodes.domains import DomainError
         from alpamayo_ros.nodes.planner_process import PlannerError
         from alpamayo_ros.nodes.topic_driver import NoPlanError
     except ImportError as error:
@@ -76,7 +77,7 @@ def demo(
             say=say,
             progress=lambda ticks: tqdm(ticks, desc="video", unit="page", disable=None),
         )
-    except (DemoError, PlannerError, NoPlanError) as error:
+    except (DomainError, PlannerError, NoPlanError) as error:
         raise click.ClickException(str(error)) from None
     say(f"wrote {', '.join(str(output / name) for name in ('drive.mp4', 'drive.png', 'bag', 'summary.json'))}")
     if as_json:

@@ -1,4 +1,10 @@
-"""Plans for a recorded drive: a bag in, a bag with plans out. As the live node would plan, were it never too slow."""
+"""Plans for a recorded drive: a bag in, a bag with plans out.
+
+Frames and poses are chosen and refused by the time contract of the live node, with its defaults for all but `slop_ms`.
+What differs: no t0 is skipped for want of time, and no source is refused for lagging behind the others, as when a
+message was logged says little about when a planner would have had it. A source that ends well before the others is
+reported (`Annotation.behind`).
+"""
 
 from __future__ import annotations
 
@@ -23,6 +29,7 @@ from alpamayo_ros.nodes.bag_timeline import BagTimeline, RefusalCount
 from alpamayo_ros.nodes.calibration import CalibrationError, camera_of
 from alpamayo_ros.nodes.message_parts import header
 from alpamayo_ros.nodes.message_types import message_store, offline_types
+from alpamayo_ros.nodes.names import PLANNER
 from alpamayo_ros.nodes.overlay import draw_overlay
 from alpamayo_ros.nodes.plan_journal import PlanJournal, Step
 from alpamayo_ros.nodes.plan_messages import driving_plan
@@ -32,9 +39,8 @@ from alpamayo_ros.policy import DrivingPolicy
 from alpamayo_ros.timeline import Moment, Refusal, RefusalReason, TimeContract
 from alpamayo_ros.types import CameraRole, ObservationError, Plan
 
-PLANNER = "/alpamayo_planner"
-PLAN, PATH, REASONING = f"{PLANNER}/plan", f"{PLANNER}/path", f"{PLANNER}/reasoning"
-OVERLAY = f"{PLANNER}/overlay/compressed"
+PLAN, PATH, REASONING = f"/{PLANNER}/plan", f"/{PLANNER}/path", f"/{PLANNER}/reasoning"
+OVERLAY = f"/{PLANNER}/overlay/compressed"
 KINDS = {
     PLAN: "alpamayo_ros/msg/DrivingPlan",
     PATH: "nav_msgs/msg/Path",
@@ -113,7 +119,7 @@ def annotate(
     """
     if output.exists():
         raise DatasetError(f"{output} exists already; remove it or choose another place")
-    rig = _rig_for(policy, rig)
+    rig = rig.for_model(policy.model.config)
     first_ns, stop_ns = _span(bag, options)
     if options.navigation is not None:
         policy.check_navigation(options.navigation)
@@ -161,14 +167,6 @@ def annotate(
     return found
 
 
-def _rig_for(policy: DrivingPolicy, rig: RigProfile) -> RigProfile:
-    """The rig with the cameras that the model looks through."""
-    roles = [CameraRole(role) for role in policy.model.config.camera_roles]
-    if policy.model.config.any_camera_subset:
-        roles = [role for role in roles if role in rig.cameras]
-    return rig.of_roles(roles)
-
-
 def _span(bag: BagReader, options: AnnotateOptions) -> tuple[int, int]:
     """Log times of the first message at which t0s are planned, and behind the last."""
     seconds = (bag.end_ns - bag.start_ns) / 1e9
@@ -182,7 +180,7 @@ def _span(bag: BagReader, options: AnnotateOptions) -> tuple[int, int]:
 
 def _copied_topics(bag: BagReader) -> list[BagTopic]:
     """Those whose type is known. Raises DatasetError where the bag has plans already."""
-    doubled = sorted(topic for topic in bag.topics if topic.startswith(f"{PLANNER}/"))
+    doubled = sorted(topic for topic in bag.topics if topic.startswith(f"/{PLANNER}/"))
     if doubled:
         raise DatasetError(
             f"{bag.path} already has {', '.join(doubled)}, which would be mixed with the new plans; do not copy it"

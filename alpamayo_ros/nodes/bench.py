@@ -16,7 +16,9 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from alpamayo_ros.nodes.domains import own_domain
 from alpamayo_ros.nodes.message_types import live_types
+from alpamayo_ros.nodes.names import PLANNER
 from alpamayo_ros.nodes.parameters import Parameters, declare, read
 from alpamayo_ros.nodes.planner import PlannerNode
 from alpamayo_ros.nodes.rig_profile import RigProfile
@@ -39,10 +41,16 @@ class Request:
 
 
 def measure(request: Request) -> dict[str, Any]:
-    """Receive without planning, then plan. Raises RuntimeError where nothing arrives, or no plan comes."""
+    """Receive without planning, then plan, in a ROS domain that nobody else hears: what is sent looks like a car.
+
+    Raises RuntimeError where no domain is free, nothing arrives, or no plan comes.
+    """
     rig = RigProfile.open("simulator").of_roles(CameraRole(role) for role in DEFAULT_ROLES)
-    with _traffic(Traffic(rig, request.size, request.camera_rate, request.odometry_rate)):
-        rclpy.init()
+    with (
+        own_domain() as domain,
+        _traffic(Traffic(rig, request.size, request.camera_rate, request.odometry_rate, domain)),
+    ):
+        rclpy.init(args=[], domain_id=domain)
         try:
             return {"ingest": _receive(rig, request), "planning": _plan(request)}
         finally:
@@ -142,11 +150,12 @@ def _plan(request: Request) -> dict[str, float]:
         waited.append((time.time_ns() - stamp.sec * 10**9 - stamp.nanosec) / 1e6)
         skipped.append(message.skipped)
 
-    listener.create_subscription(live_types().DrivingPlan, "/alpamayo_planner/plan", on_plan, 10)
+    listener.create_subscription(live_types().DrivingPlan, f"/{PLANNER}/plan", on_plan, 10)
     with _spinning(node, listener):
         _wait_for(lambda: len(waited) > 2, "no plan within 60 s; the planner says why above")
         del waited[:], skipped[:], observed[:]
         time.sleep(request.seconds)
+        _wait_for(lambda: waited, "no plan within 60 s; the planner says why above")
     node.trigger_shutdown()
     node.destroy_node()
     listener.destroy_node()

@@ -7,8 +7,6 @@ fast the machine is.
 from __future__ import annotations
 
 import json
-import socket
-import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -32,12 +30,15 @@ from alpamayo_ros.evaluation.closed_loop import drive_policy
 from alpamayo_ros.evaluation.drivers.model import renderer_of
 from alpamayo_ros.evaluation.scene import Scene
 from alpamayo_ros.msg import DrivingPlan
+from alpamayo_ros.nodes.domains import own_domain
 from alpamayo_ros.nodes.driven_scene import DrivenScene, live_line, table
 from alpamayo_ros.nodes.message_types import message_store
+from alpamayo_ros.nodes.names import PLANNER
 from alpamayo_ros.nodes.planner_process import PlannerProcess
 from alpamayo_ros.nodes.sensor_feed import EVERYTHING, SensorFeed
+from alpamayo_ros.nodes.sensors import stamp_of
 from alpamayo_ros.nodes.simulator import PAUSE_NS
-from alpamayo_ros.nodes.topic_driver import PLANNER, Answer, TopicDriver
+from alpamayo_ros.nodes.topic_driver import Answer, TopicDriver
 from alpamayo_ros.simulation.episode import drive_expert
 from alpamayo_ros.simulation.world import Variant
 from alpamayo_ros.vla.checkpoint import load_config
@@ -47,8 +48,6 @@ SCENES = (
     Scene("jaywalker", 3, Variant.CHALLENGING),
     Scene("cut_in", 1, Variant.NOMINAL),
 )
-DOMAINS = range(1, 102)
-"""ROS domains that are safe on every platform."""
 KEPT: dict[str, Any] = {
     f"/{PLANNER}/plan": DrivingPlan,
     f"/{PLANNER}/path": PathMessage,
@@ -57,10 +56,6 @@ KEPT: dict[str, Any] = {
     f"/{PLANNER}/samples": PointCloud2,
 }
 """What the bag has of the planner: all that is stamped, but the overlay, which the video shows."""
-
-
-class DemoError(RuntimeError):
-    """The demo cannot run: the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +81,7 @@ def run_demo(
 
     seconds: of each scene at most. timeout: for one plan, in seconds. say: takes what happens, line by line. progress:
     wraps the pages of each scene's part of the video.
-    Raises PlannerError, NoPlanError or DemoError. No process is left, however it ends.
+    Raises PlannerError, NoPlanError or DomainError. No process is left, however it ends.
     """
     config, _ = load_config(model.folder, model.language_model)
     renderer = renderer_of(config)
@@ -142,23 +137,6 @@ def run_demo(
 
 
 @contextmanager
-def own_domain() -> Iterator[int]:
-    """A ROS domain that no other demo on this machine has, until the block ends. Raises DemoError where all are taken.
-
-    A name in the kernel stands for each; it is free again when its holder is gone, however it went (Linux).
-    """
-    with socket.socket(socket.AF_UNIX) as holder:
-        for domain in DOMAINS:
-            try:
-                holder.bind(f"\0alpamayo_ros-demo-{domain}")
-            except OSError:
-                continue
-            yield domain
-            return
-    raise DemoError(f"{len(DOMAINS)} demos run on this machine already; wait for one to end")
-
-
-@contextmanager
 def _ros(domain: int) -> Iterator[Context]:
     context = Context()
     # Ctrl-C stays Python's, so that everything is cleaned up on the way out.
@@ -170,7 +148,6 @@ def _ros(domain: int) -> Iterator[Context]:
 
 
 def _keep(bag: Bag, topic: str, kind: Any, data: bytes) -> None:
-    """Write a serialised message as it came, at the stamp it begins with (after 4 bytes that say how it is coded)."""
-    seconds, nanoseconds = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
+    """Write a serialised message as it came, at its stamp."""
     package, name = kind.__module__.split(".")[0], kind.__name__
-    bag.write(Message(topic, f"{package}/msg/{name}", seconds * 1_000_000_000 + nanoseconds, data))
+    bag.write(Message(topic, f"{package}/msg/{name}", stamp_of(data), data))

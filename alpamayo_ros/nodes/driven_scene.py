@@ -16,6 +16,7 @@ from alpamayo_ros.evaluation.closed_loop import WARM_UP, along_route, find_failu
 from alpamayo_ros.evaluation.scene import Failure, Scene
 from alpamayo_ros.msg import ChainOfCausation, DrivingPlan, GateFailure
 from alpamayo_ros.nodes.topic_driver import Answer
+from alpamayo_ros.nodes.wording import check_words, decision_words
 from alpamayo_ros.simulation.episode import Episode
 from alpamayo_ros.simulation.scoring import Score, score_drive
 from alpamayo_ros.simulation.world import World
@@ -24,7 +25,7 @@ from alpamayo_ros.types import CameraRole, Decision, GateCheck, LateralDecision,
 _SHOWN = 150  # characters of a sentence that a page has room for
 _LONGITUDINAL = {getattr(ChainOfCausation, f"LONGITUDINAL_{each.name}"): each for each in LongitudinalDecision}
 _LATERAL = {getattr(ChainOfCausation, f"LATERAL_{each.name}"): each for each in LateralDecision}
-_CHECKS = {getattr(GateFailure, each.name): each.replace("_", " ") for each in GateCheck}
+_CHECKS = {getattr(GateFailure, each.name): each for each in GateCheck}
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +105,7 @@ def live_line(answer: Answer) -> str:
         f"{world.time:5.1f} s",
         f"{world.ego.speed:4.1f} m/s",
         f"{answer.seconds * 1e3:4.0f} ms",
-        _decided(decision_of(plan)),
+        ", ".join(decision_words(decision_of(plan))),
         f"{gate}; held back, braking to a stop" if plan.held_back else gate,
     ]
     return f"{'  '.join(parts)}\n         “{_plain(answer.proposal.chosen.reasoning)}”"
@@ -139,14 +140,7 @@ def decision_of(plan: DrivingPlan) -> Decision | None:
 
 
 def failed_checks(plan: DrivingPlan) -> list[str]:
-    return [_CHECKS[failure.check] for failure in plan.gate.failures]
-
-
-def _decided(decision: Decision | None) -> str:
-    if decision is None:
-        return "no decision can be read"
-    axes = [axis.replace("_", " ") for axis in (decision.longitudinal, decision.lateral) if axis is not None]
-    return ", ".join(axes) or "no change"
+    return [check_words(_CHECKS[failure.check]) for failure in plan.gate.failures]
 
 
 def _caption(answer: Answer) -> Caption:

@@ -20,7 +20,8 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
-from alpamayo_ros.nodes.topic_driver import PLANNER
+from alpamayo_ros.nodes.names import PLANNER
+from alpamayo_ros.nodes.sensor_feed import NAVIGATION_REMAP
 from alpamayo_ros.shipped import shipped_folders
 
 _PR_SET_PDEATHSIG = 1  # of prctl(2)
@@ -31,7 +32,8 @@ class PlannerError(RuntimeError):
 
 
 class PlannerProcess:
-    """A running planner in a ROS domain, until the block ends: on simulated time, and it misses no message (demo.yaml).
+    """A running planner in a ROS domain, until the block ends: on simulated time, it misses no message (demo.yaml),
+    and hears the simulator's /navigation.
 
     What it prints goes to `log`. It does not outlive this process, however that ends (Linux).
     """
@@ -39,6 +41,7 @@ class PlannerProcess:
     def __init__(self, parameters: dict[str, Any], log: Path, domain: int) -> None:
         self._log = log
         arguments = ["--params-file", str(shipped_folders("config")[0] / "demo.yaml"), "-p", "use_sim_time:=true"]
+        arguments += ["-r", NAVIGATION_REMAP]
         arguments += [part for name, value in parameters.items() for part in ("-p", f"{name}:={json.dumps(value)}")]
         parent, libc = os.getpid(), ctypes.CDLL(None)
 

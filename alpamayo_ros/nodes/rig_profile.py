@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,12 @@ import yaml
 from alpamayo_ros.shipped import shipped_folders
 from alpamayo_ros.types import CameraRole
 from alpamayo_ros.types.rig import looking
+from alpamayo_ros.vla.config import ModelConfig
 
 TRANSPORTS = ("raw", "compressed")
+
+# ROS' rules (design.ros2.org, "Topic and Service name mapping to DDS"), without ~ and {}, which mean nothing in a bag.
+_TOPIC = re.compile(r"/?[A-Za-z_][A-Za-z0-9_]*(/[A-Za-z_][A-Za-z0-9_]*)*")
 
 
 class RigError(ValueError):
@@ -99,6 +104,14 @@ class RigProfile:
             )
         return RigProfile(self.name, self.description, self.ego, {role: self.cameras[role] for role in wanted})
 
+    def for_model(self, config: ModelConfig) -> RigProfile:
+        """Only the cameras that a model looks through: those it was trained with, or, where it takes any, all that it
+        knows and this rig has. Raises RigError where one that it needs is not on this rig."""
+        roles = [CameraRole(role) for role in config.camera_roles]
+        if config.any_camera_subset:
+            roles = [role for role in roles if role in self.cameras]
+        return self.of_roles(roles)
+
 
 def shipped_rigs() -> dict[str, Path]:
     """The profiles that come with the package, by name."""
@@ -180,8 +193,10 @@ def _ego(entry: Any) -> OdometrySource | TfSource:
 
 
 def _topic(place: str, topic: Any) -> str:
-    if not isinstance(topic, str) or not topic or any(letter.isspace() for letter in topic):
-        raise RigError(f"{place}: {topic!r} is no topic name")
+    if not isinstance(topic, str) or not _TOPIC.fullmatch(topic):
+        raise RigError(
+            f"{place}: {topic!r} is no topic name of ROS: between slashes are letters, digits and _, no digit first"
+        )
     return topic
 
 

@@ -3,7 +3,8 @@
 The topics and frames are those of `datasets.sensor_messages`, so the same car in a bag looks the same. Besides:
 
 /clock        rosgraph_msgs/Clock, before the messages of its time
-/navigation   std_msgs/String, transient local, only where asked for: what a navigation device says, empty for nothing
+/navigation   std_msgs/String, transient local, only where asked for: what a navigation device says, empty for nothing;
+              whenever that changes, before the other messages of its time. A planner hears it by NAVIGATION_REMAP.
 """
 
 from __future__ import annotations
@@ -36,6 +37,8 @@ NEWEST = QoSProfile(depth=10)
 """Reliable, and a slow subscriber misses something: for a simulation that waits for nobody."""
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 NAVIGATION = "/navigation"
+NAVIGATION_REMAP = f"~/navigation:={NAVIGATION}"
+"""Given to the planner as a remapping, it hears the instructions."""
 
 
 class SensorFeed:
@@ -97,6 +100,7 @@ class SensorFeed:
 
     def show(self, world: World) -> None:
         """Publish what is new since the state before: the way here, then the pictures taken here."""
+        self.instruct(world)
         stamp = self.stamp_ns(world.tick)
         pictures = self._renderer.render_all(world)  # first: what takes long must not come between the messages
         if self._before is None:
@@ -109,17 +113,18 @@ class SensorFeed:
             self._clock.publish(Clock(clock=rclpy.time.Time(nanoseconds=motion.stamp_ns).to_msg()))
             for message in self._sensors.motion(motion):
                 self._send(message)
-        self._instruct(world)
         for message in self._sensors.pictures(stamp, pictures):
             self._send(message)
 
-    def _instruct(self, world: World) -> None:
-        if self._navigation is None:
-            return
+    def instruct(self, world: World) -> str | None:
+        """Publish what a navigation device says there and return it, empty for nothing; None where that is not new, or
+        no navigation was asked for. `show` does it too: this is for those who want to wait between both."""
         instruction = world.instruction or ""
-        if instruction != self._instruction:
-            self._instruction = instruction
-            self._navigation.publish(String(data=instruction))
+        if self._navigation is None or instruction == self._instruction:
+            return None
+        self._instruction = instruction
+        self._navigation.publish(String(data=instruction))
+        return instruction
 
     def _send(self, message: Message) -> None:
         publisher: Any = self._publishers.get(message.topic)

@@ -42,7 +42,10 @@ PARAMETERS: dict[str, tuple[Any, str]] = {
     "lockstep": (False, "Wait for the planner's plan at every 0.1 s, and drive it; else the expert drives."),
     "realtime_factor": (1.0, "Simulated seconds a second, where it does not run in lockstep."),
     "repeat": (False, "Begin again at the end of the scenario, 5 s later."),
-    "navigation": (False, "Publish what a navigation device says on /navigation."),
+    "navigation": (
+        False,
+        "Publish what a navigation device says on /navigation; in lockstep the planner has to take it.",
+    ),
     "timeout": (60.0, "Seconds to wait for a plan in lockstep."),
 }
 

@@ -12,14 +12,14 @@ from rclpy.node import Node
 
 from alpamayo_ros.evaluation.drivers import Proposal
 from alpamayo_ros.msg import DrivingPlan
+from alpamayo_ros.nodes.names import PLANNER
 from alpamayo_ros.nodes.plan_messages import trajectory_of
-from alpamayo_ros.nodes.sensor_feed import EVERYTHING, SensorFeed
+from alpamayo_ros.nodes.sensor_feed import EVERYTHING, NAVIGATION_REMAP, SensorFeed
 from alpamayo_ros.simulation.expert import Expert
 from alpamayo_ros.simulation.motion import trajectory_of as way_of
 from alpamayo_ros.simulation.world import PERIOD, Ego, World, drive
 from alpamayo_ros.types import PlanSample, Trajectory
 
-PLANNER = "alpamayo_planner"
 PLAN = f"/{PLANNER}/plan"
 BRAKING, JERK, SETTLING = 2.0, 2.0, 1.0
 """m/s², m/s³ and s: of the stop where a plan is held back. Within the comfort bounds."""
@@ -42,6 +42,9 @@ class Answer:
 class TopicDriver:
     """Publishes what the sensors see, waits for the plan stamped with that time, and lets its first actions be driven.
 
+    An instruction of a navigation device that is new at a state is sent before anything else of that state, which waits
+    until the planner says on /diagnostics that the instruction is in use: so it decides about the plan of that state,
+    and about none before, however fast the machine is.
     A plan that the planner held back is not driven: the car brakes to a stop with `BRAKING`, wheels as they are.
 
     timeout: seconds to wait for a plan. on_answer: told of every plan. check: called while waiting; what it raises
@@ -66,6 +69,7 @@ class TopicDriver:
         self._feed, self._timeout, self._on_answer, self._check = feed, timeout, on_answer, check
         self._plans: dict[int, DrivingPlan] = {}
         self._troubles: dict[str, tuple[float, str]] = {}  # by source: when the planner said so, and what
+        self._navigation = ""  # what the planner says has become of the last instruction
         self._planning = "the planner says nothing on /diagnostics"
         self._shown = 0
         self._node = node
@@ -95,6 +99,9 @@ class TopicDriver:
     def propose(self, driven: Sequence[World], steps: int) -> Proposal:
         now = driven[-1]
         for world in driven[self._shown :]:
+            instruction = self._feed.instruct(world)
+            if instruction is not None:
+                self._wait_for_navigation(instruction)
             self._feed.show(world)
         self._shown = len(driven)
         begin = time.monotonic()
@@ -116,6 +123,18 @@ class TopicDriver:
                 raise NoPlanError(f"no plan for t0 = {t0_ns} ns within {self._timeout:g} s: {why}")
         return self._plans.pop(t0_ns)
 
+    def _wait_for_navigation(self, instruction: str) -> None:
+        wanted, end = f"in use: {instruction}" if instruction else "none given", time.monotonic() + self._timeout
+        while self._navigation != wanted:
+            self._spin()
+            if self._navigation.startswith("refused: "):
+                raise NoPlanError(f"the planner does not take the instruction {instruction!r}: {self._navigation}")
+            if time.monotonic() > end:
+                raise NoPlanError(
+                    f"the planner does not say within {self._timeout:g} s that it has the instruction {instruction!r}; "
+                    f"start it with the remapping {NAVIGATION_REMAP}"
+                )
+
     def _spin(self) -> None:
         self._check()
         self._executor.spin_once(timeout_sec=0.05)
@@ -132,6 +151,7 @@ class TopicDriver:
                 continue
             if source == "planning":
                 self._planning = f"the planner says: {status.message}"
+                self._navigation = next((pair.value for pair in status.values if pair.key == "navigation"), "")
             elif status.level == DiagnosticStatus.OK:
                 self._troubles.pop(source, None)
             else:

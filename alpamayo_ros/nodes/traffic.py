@@ -23,17 +23,18 @@ VARIANTS = 31
 
 @dataclass(frozen=True)
 class Traffic:
-    """size: width and height. camera_rate, odometry_rate: Hz."""
+    """size: width and height. camera_rate, odometry_rate: Hz. domain: of ROS."""
 
     rig: RigProfile
     size: tuple[int, int]
     camera_rate: float
     odometry_rate: float
+    domain: int
 
     def send(self, stop: Event) -> None:
         """Publish in real time until told to stop, in a process of its own."""
         assert isinstance(self.rig.ego, OdometrySource)
-        rclpy.init()
+        rclpy.init(args=[], domain_id=self.domain)
         node = rclpy.create_node("traffic")
         cameras = [node.create_publisher(CompressedImage, it.topic, 10) for it in self.rig.cameras.values()]
         odometry = node.create_publisher(Odometry, self.rig.ego.topic, 100)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from alpamayo_ros.types import Decision, GateVerdict
+from alpamayo_ros.types import Decision, GateCheck, GateVerdict
 
 
 def decision_words(decision: Decision | None) -> tuple[str, str]:
@@ -18,4 +18,8 @@ def decision_words(decision: Decision | None) -> tuple[str, str]:
 
 def failed_checks(gate: GateVerdict) -> str:
     """The names of the checks that failed; empty after a pass."""
-    return ", ".join(failure.check.replace("_", " ") for failure in gate.failures)
+    return ", ".join(check_words(failure.check) for failure in gate.failures)
+
+
+def check_words(check: GateCheck) -> str:
+    return check.replace("_", " ")

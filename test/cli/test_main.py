@@ -45,6 +45,28 @@ def test_the_installed_command_refuses_a_damaged_picture_in_one_line(tmp_path):
     )
 
 
+def test_before_click_8_2_bad_input_is_one_line_too():
+    """Its one exception that is new there is not needed; see `_HELP_INSTEAD`."""
+    program = (
+        "import sys, click; vars(click.exceptions).pop('NoArgsIsHelpError', None); "
+        "from alpamayo_ros.cli import main; main(sys.argv[1:])"
+    )
+    for arguments, status, line in (
+        (["annotate", "--odd"], 2, "Error: No such option"),
+        (["demo", "--output", "/"], 1, "Error: / exists already"),
+    ):
+        ran = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, check=False, text=True)
+        assert (ran.returncode, ran.stdout) == (status, "")
+        [said] = ran.stderr.splitlines()
+        assert said.startswith(line)
+
+
+def test_a_group_without_a_subcommand_shows_its_help():
+    shown = alpamayo("bench").output
+    assert shown.startswith("Usage:")
+    assert "Commands:" in shown
+
+
 @pytest.mark.parametrize("fault", [ValueError("ours"), OSError("ours")])
 def test_a_fault_of_ours_keeps_its_traceback(drive, tmp_path, monkeypatch, fault):
     def fail(*_: object, **__: object) -> None:

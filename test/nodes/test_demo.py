@@ -18,7 +18,8 @@ from rosbags.highlevel import AnyReader
 
 from alpamayo_ros.datasets.drive import EPOCH_NS, TICK_NS
 from alpamayo_ros.evaluation.closed_loop import WARM_UP
-from alpamayo_ros.nodes.demo import SCENES, DemoError, own_domain
+from alpamayo_ros.nodes.demo import SCENES
+from alpamayo_ros.nodes.domains import DomainError, own_domain
 from alpamayo_ros.nodes.message_types import message_store
 from alpamayo_ros.nodes.planner_process import PlannerError, PlannerProcess
 
@@ -144,9 +145,19 @@ def test_two_demos_at_once_have_domains_of_their_own() -> None:
         assert again == one
 
 
+@pytest.mark.parametrize("before", [None, "SUBNET"])
+def test_in_a_domain_of_its_own_nothing_leaves_the_machine(monkeypatch: pytest.MonkeyPatch, before: str | None) -> None:
+    name = "ROS_AUTOMATIC_DISCOVERY_RANGE"
+    monkeypatch.delenv(name) if before is None else monkeypatch.setenv(name, before)
+    with own_domain():
+        child = subprocess.check_output([sys.executable, "-c", f"import os; print(os.environ['{name}'])"], text=True)
+    assert child.strip() == "LOCALHOST"
+    assert os.environ.get(name) == before
+
+
 def test_more_demos_than_domains_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("alpamayo_ros.nodes.demo.DOMAINS", range(90, 91))
-    with own_domain(), pytest.raises(DemoError, match="1 demos run"), own_domain():
+    monkeypatch.setattr("alpamayo_ros.nodes.domains.DOMAINS", range(90, 91))
+    with own_domain(), pytest.raises(DomainError, match="1 ROS domains are in use"), own_domain():
         pass
 
 

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rclpy.exceptions import InvalidTopicNameException
+from rclpy.validate_topic_name import validate_topic_name
 
 from alpamayo_ros.nodes.rig_profile import Mount, OdometrySource, RigError, RigProfile, TfSource, shipped_rigs
 from alpamayo_ros.types import CameraRole
@@ -56,6 +62,11 @@ def test_a_profile_is_read_and_sorted_by_role(tmp_path):
         (document(cameras={"front": {"topic": "/a", "transport": "raw"}}), "unknown camera role 'front'"),
         (document(cameras={"front_wide_120": {"topic": "/a", "transport": "jpeg"}}), "must be raw or compressed"),
         (document(cameras={"front_wide_120": {"topic": "a b", "transport": "raw"}}), "'a b' is no topic name"),
+        (
+            document(cameras={"front_wide_120": {"topic": "/camera/front-wide/image", "transport": "raw"}}),
+            "front_wide_120: '/camera/front-wide/image' is no topic name of ROS: between slashes are letters, digits and _",
+        ),
+        (document(ego={"source": "odometry", "topic": "/odom/"}), "ego: '/odom/' is no topic name"),
         (document(cameras={"front_wide_120": {"topik": "/a", "transport": "raw"}}), "lacks topic and has the unknown"),
         (
             document(
@@ -75,6 +86,32 @@ def test_what_is_wrong_is_said_in_one_line(tmp_path, content, message):
         opened(tmp_path, content)
     assert str(tmp_path / "car.yaml") in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@settings(deadline=None)
+@given(st.text("aZ_09-~./ é", max_size=12))
+def test_topics_are_those_that_ros_takes(topic):
+    camera = {"front_wide_120": {"topic": topic, "transport": "raw"}}
+    try:
+        validate_topic_name(topic)
+        sound = "~" not in topic  # a node's private name: nothing that a bag could have
+    except InvalidTopicNameException:
+        sound = False
+    with tempfile.TemporaryDirectory() as folder:
+        if sound:
+            assert opened(Path(folder), document(cameras=camera)).cameras[FRONT].topic == topic
+        else:
+            with pytest.raises(RigError, match="camera front_wide_120: .* is no topic name of ROS"):
+                opened(Path(folder), document(cameras=camera))
+
+
+def test_a_model_gets_its_cameras(tmp_path):
+    rig = opened(tmp_path, document())
+    fixed = SimpleNamespace(camera_roles=(0, 1), any_camera_subset=False)
+    assert list(rig.for_model(fixed).cameras) == [LEFT, FRONT]
+    with pytest.raises(RigError, match="no camera cross_right_120, which the model needs"):
+        rig.for_model(SimpleNamespace(camera_roles=(1, 2), any_camera_subset=False))
+    assert list(rig.for_model(SimpleNamespace(camera_roles=(1, 2, 3), any_camera_subset=True)).cameras) == [FRONT]
 
 
 def test_unknown_names():

@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rclpy
+import yaml
+from car import Wire
 from fake_planner import FakePlanner, constant_plan, nanoseconds
 from golden_data import FOLDER, MODELS
 from hypothesis import given, settings
@@ -22,6 +24,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage, Image
+from straight_policy import StraightPolicy
 
 from alpamayo_ros.datasets.drive import EPOCH_NS, TICK_NS
 from alpamayo_ros.datasets.sensor_messages import image_topic
@@ -29,8 +32,9 @@ from alpamayo_ros.evaluation.closed_loop import WARM_UP, actions_of, drive_polic
 from alpamayo_ros.evaluation.drivers.model import ModelDriver, renderer_of
 from alpamayo_ros.evaluation.scene import Scene
 from alpamayo_ros.nodes.pictures import decode
+from alpamayo_ros.nodes.planner import PlannerNode
 from alpamayo_ros.nodes.planner_process import PlannerProcess
-from alpamayo_ros.nodes.sensor_feed import SensorFeed
+from alpamayo_ros.nodes.sensor_feed import NAVIGATION_REMAP, SensorFeed
 from alpamayo_ros.nodes.sensors import stamp_of
 from alpamayo_ros.nodes.simulator import PAUSE_NS, SettingError, simulate, simulator_node
 from alpamayo_ros.nodes.topic_driver import BRAKING, JERK, NoPlanError, TopicDriver, stop
@@ -49,13 +53,14 @@ T0 = EPOCH_NS + WARM_UP * TICK_NS
 
 
 @contextmanager
-def simulated(domain, renderer=None, raw=True, record=lambda message: None):
+def simulated(domain, renderer=None, raw=True, record=lambda message: None, navigation=False):
     """A node and its feed."""
     context = Context()
     rclpy.init(context=context, domain_id=domain)
     try:
         node = Node("simulator", context=context)
-        yield node, SensorFeed(node, renderer or Renderer(default_rig(64, 48), 1), raw=raw, record=record)
+        renderer = renderer or Renderer(default_rig(64, 48), 1)
+        yield node, SensorFeed(node, renderer, raw=raw, record=record, navigation=navigation)
     finally:
         rclpy.shutdown(context=context)
 
@@ -142,6 +147,56 @@ def test_a_refusal_of_the_time_that_is_waited_for_ends_the_drive_at_once(ros_dom
     ):
         drive_policy(reference, driver)
     assert time.monotonic() - begin < 100.0
+
+
+@contextmanager
+def running_planner(domain, folder, monkeypatch, policy):
+    """The real planner, active, in a thread of this process; its model is `policy`."""
+    monkeypatch.setattr(DrivingPolicy, "from_pretrained", lambda *_, **__: policy)
+    cameras = {it.label: {"topic": image_topic(it.label, raw=True), "transport": "raw"} for it in DEFAULT_ROLES}
+    rig = {"ego": {"source": "odometry", "topic": "/odom"}, "cameras": cameras}
+    (folder / "rig.yaml").write_text(json.dumps(rig))  # JSON is YAML
+    demo = yaml.safe_load((Path(__file__).resolve().parents[2] / "config/demo.yaml").read_text())
+    values = {**demo["/**/alpamayo_planner"]["ros__parameters"], "rig": str(folder / "rig.yaml"), "use_sim_time": True}
+    rclpy.init(domain_id=domain)
+    planner = PlannerNode(
+        cli_args=["--ros-args", "-r", NAVIGATION_REMAP],
+        parameter_overrides=[Parameter(name, value=value) for name, value in values.items()],
+    )
+    assert planner.trigger_configure().name == planner.trigger_activate().name == "SUCCESS"
+    wire = Wire(planner)
+    try:
+        yield
+    finally:
+        wire.close()
+        planner.destroy_node()
+        rclpy.shutdown()
+
+
+@pytest.mark.parametrize("takes_navigation", [True, False])
+def test_every_plan_has_the_instruction_of_its_state(
+    ros_domain: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes_navigation: bool
+) -> None:
+    policy = StraightPolicy(takes_navigation=takes_navigation)
+    reference = drive_expert(Scene("right_turn", 0, Variant.NOMINAL).build(), ticks=WARM_UP + 12)
+    answers = []
+    with (
+        running_planner(ros_domain, tmp_path, monkeypatch, policy),
+        simulated(ros_domain, navigation=True) as (node, feed),
+    ):
+        driver = TopicDriver(node, feed, timeout=30.0, on_answer=answers.append)
+        driver.wait_for_planner()
+        feed.begin(EPOCH_NS)
+        if not takes_navigation:
+            with pytest.raises(NoPlanError, match="does not take the instruction '.* m': refused: trained without"):
+                drive_policy(reference, driver)
+            return
+        drive_policy(reference, driver)
+        driver.close()
+    given = [answer.world.instruction for answer in answers]
+    assert [seen.navigation for seen in policy.seen[1:]] == given, "the first is that of the warm-up"
+    assert len(given) == 12
+    assert len(set(given)) > 1
 
 
 @pytest.mark.parametrize("waypoints", [0, 1])
