@@ -250,8 +250,8 @@ def test_frames_that_come_twice_or_in_disorder_change_nothing(bench):
             it.car._cameras[FRONT].publish(missed)
 
     it.car.step = swapped
-    # The frame of an odd tick is missing until the next tick brings it; then both t0s can be planned, the newest first.
-    planned = [t0 for _ in range(6) for t0 in (*coast(it.car, 1), *drive(it.car, 1))]
+    # The frame of an odd tick is missing until the next, even one brings it; then the newest t0 can be planned.
+    planned = [t0 for _ in range(6) for t0 in (*drive(it.car, 1), *coast(it.car, 1))]
     assert len(planned) >= 5
     assert planned == sorted(set(planned))
     assert set(it.car.refused()) <= {"camera_duplicate", "camera_out_of_step"}
@@ -528,7 +528,7 @@ def test_whole_numbers_will_do_for_floats(bench):
     assert it.node.plan_options()["temperature"] == 1.0
 
 
-@pytest.mark.parametrize("given", ["num_samples:=0", "num_samples:=many", "temperature:=-0.5"])
+@pytest.mark.parametrize("given", ["num_samples:=many", "temperature:=-0.5"])
 def test_a_parameter_that_nobody_can_use_is_one_line_and_status_1(ros_domain, given):
     command = [sys.executable, "-m", "alpamayo_ros.nodes.planner", "--ros-args", "-p", given]
     environment = os.environ | {"ROS_DOMAIN_ID": str(ros_domain)}
