@@ -100,8 +100,9 @@ def run_demo(
         context = stack.enter_context(_ros(domain))
         node = Node("simulator", context=context)
         bag = stack.enter_context(open_bag(output / "bag", store=message_store()))
+        newest: dict[str, int] = {}
         for topic, kind in KEPT.items():
-            node.create_subscription(kind, topic, partial(_keep, bag, topic, kind), EVERYTHING, raw=True)
+            node.create_subscription(kind, topic, partial(_keep, bag, newest, topic, kind), EVERYTHING, raw=True)
         feed = SensorFeed(node, renderer, raw=False, navigation=config.takes_navigation, record=bag.write)
         answers: list[Answer] = []
 
@@ -120,7 +121,7 @@ def run_demo(
             feed.begin(first_ns)
             answers.clear()
             driven, consistent = drive_policy(reference, driver)
-            driver.settle()
+            driver.settle(partial(_complete, newest, answers))
             driven_scenes.append(DrivenScene.of(scene, reference, driven, tuple(answers), consistent))
             say(f"→ {driven_scenes[-1].outcome()}")
             first_ns += driven[-1].tick * TICK_NS + PAUSE_NS
@@ -147,7 +148,21 @@ def _ros(domain: int) -> Iterator[Context]:
         rclpy.shutdown(context=context)
 
 
-def _keep(bag: Bag, topic: str, kind: Any, data: bytes) -> None:
-    """Write a serialised message as it came, at its stamp."""
+def _keep(bag: Bag, newest: dict[str, int], topic: str, kind: Any, data: bytes) -> None:
+    """Write a serialised message as it came, at its stamp. newest: the last stamp, by topic."""
     package, name = kind.__module__.split(".")[0], kind.__name__
-    bag.write(Message(topic, f"{package}/msg/{name}", stamp_of(data), data))
+    newest[topic] = stamp_of(data)
+    bag.write(Message(topic, f"{package}/msg/{name}", newest[topic], data))
+
+
+def _complete(newest: dict[str, int], answers: Sequence[Answer]) -> bool:
+    """Whether all that the planner publishes of these plans has come: each topic is in order, so its last message has.
+
+    Of a plan that is held back there are no path and no trajectory to drive.
+    """
+    for topic in KEPT:
+        always = topic in (f"/{PLANNER}/plan", f"/{PLANNER}/samples")
+        stamps = [answer.plan.header.stamp for answer in answers if always or not answer.plan.held_back]
+        if stamps and newest.get(topic, 0) < stamps[-1].sec * 1_000_000_000 + stamps[-1].nanosec:
+            return False
+    return True

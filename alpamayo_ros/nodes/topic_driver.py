@@ -86,11 +86,13 @@ class TopicDriver:
         while not (self._feed.heard and self._node.count_publishers(PLAN)):
             self._spin()
 
-    def settle(self) -> None:
-        """Hear what is still on its way to the node."""
-        end = time.monotonic() + 0.3
-        while time.monotonic() < end:
+    def settle(self, complete: Callable[[], bool]) -> None:
+        """Hear what is on its way to the node until it is complete. Raises NoPlanError where it does not come."""
+        end = time.monotonic() + self._timeout
+        while not complete():
             self._spin()
+            if time.monotonic() > end:
+                raise NoPlanError(f"the planner has not published all topics of its plans within {self._timeout:g} s")
 
     def take_over(self, mind: Expert) -> None:
         self._shown = 0

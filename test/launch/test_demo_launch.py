@@ -41,6 +41,15 @@ def test_the_planner_plans_in_the_simulator_until_ctrl_c(launch: Callable, tiny:
     assert launched.left_over() == []
 
 
+def test_the_planner_hears_the_instructions_of_the_simulator(launch: Callable, tiny: dict[str, Path]) -> None:
+    """This model was trained without navigation: that it refuses them shows that it heard them."""
+    launched = launch(FILE, kind="right_turn", navigation="true", **tiny)
+
+    assert launched.end() == 1
+    assert "the planner does not take the instruction 'Turn right in" in launched.output
+    assert launched.left_over() == []
+
+
 def test_a_scenario_that_is_not_there_ends_the_launch_with_an_error(launch: Callable, tiny: dict[str, Path]) -> None:
     launched = launch(FILE, kind="moon_landing", **tiny)
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -44,7 +45,7 @@ def test_the_install_space_has_all_that_ros2_run_and_launch_look_for(sourced: di
     executables = sorted((prefix / "lib/alpamayo_ros").iterdir())
     shared = prefix / "share/alpamayo_ros"
 
-    assert [path.name for path in executables] == ["planner", "replay", "simulator"]
+    assert [path.name for path in executables] == ["alpamayo", "planner", "replay", "simulator"]
     assert all(os.access(path, os.X_OK) and not path.is_symlink() for path in executables)
     for folder in ("launch", "config"):
         installed = {str(path.relative_to(shared)) for path in (shared / folder).rglob("*") if path.is_file()}
@@ -53,6 +54,34 @@ def test_the_install_space_has_all_that_ros2_run_and_launch_look_for(sourced: di
             for path in (ROOT / folder).rglob("*")
             if path.is_file() and "__pycache__" not in path.parts
         }
+
+
+def test_the_installed_command_runs_and_knows_its_version(sourced: dict[str, str]) -> None:
+    command = Path(sourced["AMENT_PREFIX_PATH"].split(":")[0]) / "lib/alpamayo_ros/alpamayo"
+
+    def run(*arguments: str) -> subprocess.CompletedProcess:
+        return subprocess.run([command, *arguments], env=sourced, capture_output=True, text=True, check=False)
+
+    version = run("--version")
+    refused = run("annotate", "/nowhere", "--rig", "/no.yaml", "--model", "/no", "--out", "/tmp/none")
+
+    assert (version.returncode, version.stderr) == (0, "")
+    assert version.stdout.startswith("alpamayo, version ")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr == "Error: /no.yaml is no file; give the path of a rig profile\n"
+
+
+def test_python_knows_the_version_by_the_install_space(sourced: dict[str, str]) -> None:
+    """Where there is only `colcon build`, nobody else tells it."""
+    program = (
+        "from importlib.metadata import distribution; found = distribution('alpamayo_ros'); "
+        "print(found.version, found.locate_file(''))"
+    )
+    printed = subprocess.check_output([sys.executable, "-c", program], env=sourced, text=True, cwd="/")
+    version, _, place = printed.strip().partition(" ")
+
+    assert version == ElementTree.parse(ROOT / "package.xml").findtext("version")
+    assert Path(place).is_relative_to(sourced["AMENT_PREFIX_PATH"].split(":")[0])
 
 
 def test_an_installed_launch_file_starts_the_installed_planner(launch: Callable, sourced: dict[str, str]) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import time
 from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
@@ -30,7 +32,7 @@ from bag_records import (
 from bag_records import stamp as stamp_of
 from command import alpamayo, refusal
 from golden_data import FOLDER
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from nuscenes_bag import nuscenes_records, write_nuscenes_rig
 from straight_policy import StraightPolicy
@@ -118,7 +120,7 @@ def test_the_right_pictures_belong_to_each_t0(tmp_path):
 
 
 def test_the_same_bag_gives_the_same_bytes(tmp_path):
-    bag = write_bag(tmp_path / "bag", drive(1.6))
+    bag = write_bag(tmp_path / "bag", drive(1.5))
     rig = write_rig(tmp_path)
     outputs = [tmp_path / name / "out" for name in "ab"]
     for output in outputs:
@@ -127,7 +129,7 @@ def test_the_same_bag_gives_the_same_bytes(tmp_path):
             "--samples", 2, "--max-reasoning-tokens", 4, "--overlay", "--copy", "--json",
         )  # fmt: skip
         assert (ran.exit_code, ran.stderr) == (0, ""), ran.output
-        assert json.loads(ran.stdout)["plans"] == 2
+        assert json.loads(ran.stdout)["plans"] == 1
     for name in ("out.mcap", "metadata.yaml"):
         assert (outputs[0] / name).read_bytes() == (outputs[1] / name).read_bytes()
     assert len(read_bag(outputs[0])[PLAN][0][1].samples) == 2
@@ -318,21 +320,28 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path):
     assert not journal.parent.exists()
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(data=st.data())
-def test_a_journal_that_ends_anywhere_is_continued(tmp_path_factory, data):
+@pytest.fixture(scope="module")
+def broken_off(tmp_path_factory) -> Path:
+    """A folder with a bag, its rig, what comes of it (whole/out), and a journal that broke off (out.part)."""
     folder = tmp_path_factory.mktemp("journal")
     bag, rig = write_bag(folder / "bag", drive(1.8)), write_rig(folder)
     annotated(bag, rig, folder / "whole" / "out")
     with pytest.raises(ModelInputError):
         annotated(bag, rig, folder / "out", Straight(fails_at=3))
-    steps = folder / "out.part" / "steps.bin"
-    size = steps.stat().st_size
-    kept = data.draw(st.integers(0, size))
-    garbage = data.draw(st.binary(max_size=40))
-    steps.write_bytes(steps.read_bytes()[:kept] + garbage)
-    annotated(bag, rig, folder / "out")
-    assert same_bytes(folder / "out", folder / "whole" / "out")
+    return folder
+
+
+@settings(max_examples=8, deadline=None)
+@given(part=st.floats(0, 1), garbage=st.binary(max_size=40))
+def test_a_journal_that_ends_anywhere_is_continued(broken_off, part, garbage):
+    with TemporaryDirectory() as folder:
+        output = Path(folder) / "out"
+        shutil.copytree(broken_off / "out.part", output.with_name("out.part"))
+        steps = output.with_name("out.part") / "steps.bin"
+        kept = steps.read_bytes()
+        steps.write_bytes(kept[: round(part * len(kept))] + garbage)
+        annotated(broken_off / "bag", broken_off / "rig.yaml", output)
+        assert same_bytes(output, broken_off / "whole" / "out")
 
 
 def test_the_journal_of_another_command_is_refused(tmp_path):
@@ -433,6 +442,7 @@ def test_no_frame_of_nuscenes_cameras_serves_twice(tmp_path):
             assert np.abs(cameras.skews).max() <= 0.042
 
 
+@pytest.mark.slow
 def test_a_bag_of_nuscenes_shape_is_annotated(tmp_path):
     bag = write_bag(tmp_path / "bag", nuscenes_records(seconds=2.6))
     ran = alpamayo(

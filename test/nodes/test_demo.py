@@ -18,7 +18,7 @@ from rosbags.highlevel import AnyReader
 
 from alpamayo_ros.datasets.drive import EPOCH_NS, TICK_NS
 from alpamayo_ros.evaluation.closed_loop import WARM_UP
-from alpamayo_ros.nodes.demo import SCENES
+from alpamayo_ros.nodes.demo import KEPT, SCENES
 from alpamayo_ros.nodes.domains import DomainError, own_domain
 from alpamayo_ros.nodes.message_types import message_store
 from alpamayo_ros.nodes.planner_process import PlannerError, PlannerProcess
@@ -92,6 +92,7 @@ def test_the_demo_drives_and_keeps_everything(tmp_path: Path) -> None:
     assert counts["/tf_static"] == 1
     assert kinds["/alpamayo_planner/plan"] == "alpamayo_ros/msg/DrivingPlan"
     assert len(plans) == sum(row["plans"] for row in figures)
+    assert {counts[topic] for topic in KEPT} == {len(plans)}, "none is held back, so each has all its topics"
     assert plans[0].header.stamp.sec * 10**9 + plans[0].header.stamp.nanosec == EPOCH_NS + WARM_UP * TICK_NS
     pages = int(cv2.VideoCapture(str(output / "drive.mp4")).get(cv2.CAP_PROP_FRAME_COUNT))
     assert pages == sum(round(row["seconds"] * 10) + 1 + 9 for row in figures)

@@ -64,7 +64,7 @@ def test_a_profile_is_read_and_sorted_by_role(tmp_path):
         (document(cameras={"front_wide_120": {"topic": "a b", "transport": "raw"}}), "'a b' is no topic name"),
         (
             document(cameras={"front_wide_120": {"topic": "/camera/front-wide/image", "transport": "raw"}}),
-            "front-wide/image. is no topic name of ROS: between slashes are letters, digits and _",
+            "front_wide_120: '/camera/front-wide/image' is no topic name of ROS: between slashes are letters",
         ),
         (document(ego={"source": "odometry", "topic": "/odom/"}), "ego: '/odom/' is no topic name"),
         (document(cameras={"front_wide_120": {"topik": "/a", "transport": "raw"}}), "lacks topic and has the unknown"),
