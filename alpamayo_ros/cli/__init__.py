@@ -12,6 +12,7 @@ from alpamayo_ros.cli.doctor import doctor
 from alpamayo_ros.cli.evaluate import evaluate
 from alpamayo_ros.cli.plan import plan
 from alpamayo_ros.cli.simulate import simulate
+from alpamayo_ros.cli.train import train
 
 
 class _OneLineErrors(click.Group):
@@ -35,8 +36,9 @@ class _OneLineErrors(click.Group):
             from alpamayo_ros.datasets.staging import DatasetError
             from alpamayo_ros.policy import INPUT_ERRORS
             from alpamayo_ros.timeline import Refusal
+            from alpamayo_ros.training.errors import TrainingError
 
-            if isinstance(error, (*INPUT_ERRORS, DatasetError, RecordingError, Refusal)):
+            if isinstance(error, (*INPUT_ERRORS, DatasetError, RecordingError, Refusal, TrainingError)):
                 raise click.ClickException(str(error)) from None
             raise
 
@@ -54,3 +56,4 @@ main.add_command(doctor)
 main.add_command(evaluate)
 main.add_command(plan)
 main.add_command(simulate)
+main.add_command(train)
