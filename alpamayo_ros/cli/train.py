@@ -1,4 +1,4 @@
-"""`alpamayo train`: make a model, and train it stage by stage. Under `torchrun` the same commands use many processes."""
+"""`alpamayo train`: make a model and train it by stages. Under `torchrun` the same commands use many processes."""
 
 from __future__ import annotations
 
@@ -46,7 +46,9 @@ def begin(shape: Path, seed: int, output: Path) -> None:
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
-    @click.option("--recipe", type=Path, default=_RECIPE, show_default=True, help="TOML file with a table of the stage.")
+    @click.option(
+        "--recipe", type=Path, default=_RECIPE, show_default=True, help="TOML file with a table of the stage."
+    )
     @click.option("--model", type=Path, required=True, help="Folder of the model to begin with.")
     @click.option("--data", type=Path, multiple=True, required=True, help="Folder of a dataset; may be repeated.")
     @click.option("--validation", type=Path, help="Folder of a dataset of other seeds.")
@@ -102,8 +104,8 @@ def expert(recipe: Path, model: Path, **options: Any) -> None:
 
 
 def _run(
-    model: Path, make: Callable[[AlpamayoModel], Stage], *, data: tuple[Path, ...], validation: Path | None, output: Path,
-    unfinished: bool, grow: bool, minutes: float | None, device: str | None, as_json: bool,
+    model: Path, make: Callable[[AlpamayoModel], Stage], *, data: tuple[Path, ...], validation: Path | None,
+    output: Path, unfinished: bool, grow: bool, minutes: float | None, device: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     import torch
 

@@ -34,7 +34,8 @@ DENSE_FIELDS = ("classes", "brake", "indicator", "lit", "lamps", "lane_edges", "
 class Moment:
     """One sample without its pictures.
 
-    places: (shard, offset, size) of each part. frames: of each camera. components: (category, kind) of what the sentences name.
+    places: (shard, offset, size) of each part. frames: of each camera. components: (category, kind) of what the
+    sentences name.
     history: (16, 3) and (16, 3, 3), future: (64, 3) and (64, 3, 3), in the ego frame at t0.
     """
 
@@ -175,6 +176,7 @@ def _moment(key: str, places: dict[str, tuple[int, int, int]], parts: dict[str, 
     )
     components = frozenset((entry["category"], entry["kind"]) for entry in told["components"])
     return Moment(
-        key, places, len(next(iter(told["stamps_ns"].values()))), decision, components, tuple(told["sentences"]), told["navigation"],
+        key, places, len(next(iter(told["stamps_ns"].values()))), decision, components, tuple(told["sentences"]),
+        told["navigation"],
         (motion[0], motion[1]), (motion[2], motion[3]),
     )  # fmt: skip

@@ -21,12 +21,11 @@ _SMALL = (
 )  # fmt: skip
 _CLASSES = len(Seen)
 PRESENCES = (
-    *(kind.name.lower() for kind in _SMALL), "brake", "indicator_left", "indicator_right", "lit", "red", "yellow", "green",
-    "edge_left", "edge_right", "path",
+    *(kind.name.lower() for kind in _SMALL), "brake", "indicator_left", "indicator_right", "lit",
+    "red", "yellow", "green", "edge_left", "edge_right", "path",
 )  # fmt: skip
 """What is either in a patch or not."""
 _SHARES = _CLASSES + len(PRESENCES) - len(_SMALL)
-_CHANNELS = _SHARES + 3
 _FULL = 8.0
 """A thing is fully present in a patch from an eighth of its pixels on: what matters is often small."""
 _POSITIVE_WEIGHT = 4.0
@@ -46,14 +45,15 @@ class DenseHead(nn.Module):
     def forward(self, features: VisionFeatures) -> Tensor:
         """(M × patches of a merge, outputs) in the order of the rows of patches."""
         joined = torch.cat([features.tokens, *features.deepstack], dim=-1)
-        return self.out(self.norm(joined)).unflatten(-1, (self.patches, -1)).flatten(0, 1)
+        return self.out(self.norm(joined)).reshape(len(joined) * self.patches, -1)
 
 
 def newest(features: VisionFeatures, pictures: int, per_camera: int) -> VisionFeatures:
     """The features of the last picture of each camera; `pictures` of equal size in all, `per_camera` for each."""
 
     def last(rows: Tensor) -> Tensor:
-        return rows.unflatten(-2, (pictures // per_camera, per_camera, -1))[..., -1, :, :].flatten(-3, -2)
+        by_camera = rows.reshape(*rows.shape[:-2], pictures // per_camera, per_camera, -1, rows.shape[-1])
+        return by_camera[..., -1, :, :].flatten(-3, -2)
 
     return VisionFeatures(last(features.tokens), last(features.deepstack))
 
@@ -62,17 +62,19 @@ def dense_rows(labels: Tensor, grid: tuple[int, int], config: ModelConfig) -> Te
     """Labels (B, cameras, h, w, channels) as rows in the order of the patches. Raises TrainingError."""
     if tuple(labels.shape[2:4]) != grid:
         raise TrainingError(
-            f"the dense labels have {labels.shape[2]}×{labels.shape[3]} blocks, the model's pictures {grid[0]}×{grid[1]} "
-            f"patches; make the data with --dense {config.vision.patch_size} at the size of the model's pictures"
+            f"the dense labels have {labels.shape[2]}×{labels.shape[3]} blocks, the model's pictures "
+            f"{grid[0]}×{grid[1]} patches; make the data with --dense {config.vision.patch_size} at the size that the "
+            "model reads"
         )
     merge = config.vision.spatial_merge_size
-    blocks = labels.flatten(0, 1).unflatten(2, (-1, merge)).unflatten(1, (-1, merge))
+    h, w = grid
+    blocks = labels.reshape(-1, h // merge, merge, w // merge, merge, labels.shape[-1])
     return blocks.transpose(2, 3).reshape(-1, labels.shape[-1])
 
 
 def dense_loss(outputs: Tensor, labels: Tensor) -> Tensor:
     """Sum over rows of patches of what `outputs` miss of `labels` (rows, channels)."""
-    kinds, presences, rest = outputs.split([_CLASSES, len(PRESENCES), 3], dim=-1)
+    kinds, presences, rest = torch.split(outputs, [_CLASSES, len(PRESENCES), 3], dim=-1)
     share = labels[:, :_CLASSES]
     loss = -(share * F.log_softmax(kinds, dim=-1)).sum()
     weight = torch.full((), _POSITIVE_WEIGHT, device=outputs.device)

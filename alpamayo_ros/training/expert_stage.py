@@ -5,6 +5,7 @@ x_t = t · x + (1 − t) · ε with t = 0.999 · (1 − Beta(1.5, 1)); the exper
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -40,12 +41,12 @@ class ExpertStage(Stage):
         )
         action = self.model.action_space.trajectory_to_action(*history, *future)
         sequences = make_sequences(
-            self.model, batch.moments, choices, grids.unflatten(0, (len(batch), -1)),
+            self.model, batch.moments, choices, grids.reshape(len(batch), -1, 3),
             torch.empty(len(batch), 0, dtype=torch.long), "trajectory_start", reasoning=self.recipe.reasoning > 0,
         )  # fmt: skip
         times = self.recipe.times_per_sample
         # Beta(1.5, 1) by its inverse distribution function.
-        moments = torch.tensor([_LATEST * (1.0 - draw.random(times) ** (1.0 / _ALPHA)) for draw in draws])
+        moments = torch.from_numpy(np.stack([_LATEST * (1.0 - draw.random(times) ** (1.0 / _ALPHA)) for draw in draws]))
         noise = torch.stack([torch.from_numpy(draw.standard_normal((times, *action.shape[1:]))) for draw in draws])
         device = self.model.device
         inputs = {

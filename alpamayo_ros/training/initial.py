@@ -18,8 +18,8 @@ _STD = 0.02
 
 
 def initial_model(shape: Path, seed: int) -> AlpamayoModel:
-    """The model of a shape: a `config.json` of our own form without `vocab_size` and `image_token_id`, which follow from
-    the vocabulary. Raises TrainingError or CheckpointError."""
+    """The model of a shape: a `config.json` of our own form without `vocab_size` and `image_token_id`, which follow
+    from the vocabulary. Raises TrainingError or CheckpointError."""
     try:
         document = json.loads(shape.read_text())
         tokenizer = make_tokenizer(document["model_type"], document["traj_vocab_size"])

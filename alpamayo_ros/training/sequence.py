@@ -59,7 +59,7 @@ def choose(moment: Moment, draw: np.random.Generator, phrasing: str, navigation_
 
 
 def stream(seed: int, step: int, number: int) -> np.random.Generator:
-    """What is drawn for one sample in one step depends on nothing else, so neither on processes nor on interruptions."""
+    """What is drawn for one sample in one step depends on nothing else: not on processes, nor on interruptions."""
     return np.random.default_rng((seed, step, number))
 
 
@@ -81,7 +81,7 @@ def make_sequences(
     rows: list[tuple[list[int], list[int]]] = []
     histories = [torch.stack(parts) for parts in zip(*(moment.history for moment in moments), strict=True)]
     history_bins = model.history_tokens.encode(*histories)
-    for row, (moment, choice) in enumerate(zip(moments, choices, strict=True)):
+    for row, choice in enumerate(choices):
         navigation = choice.navigation if config.takes_navigation else None
         ids = driving_prompt(tokenizer, config, grids[row], [*config.camera_roles], history_bins[row], navigation)
         parts = [NONE] * len(ids)

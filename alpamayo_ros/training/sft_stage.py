@@ -80,7 +80,7 @@ class SftStage(Stage):
     def _sequences(
         self, batch: Batch, members: list[int], choices: list[Choice], grids: Tensor, bins: Tensor, ending: Ending
     ) -> Sequences:
-        of_each = grids.unflatten(0, (len(batch), -1))
+        of_each = grids.reshape(len(batch), -1, 3)
         return make_sequences(
             self.model,
             [batch.moments[row] for row in members],
@@ -128,6 +128,7 @@ def select(features: VisionFeatures, members: Tensor, samples: int) -> VisionFea
     """The features of some of `samples` samples, whose pictures are all of one size."""
 
     def rows(part: Tensor) -> Tensor:
-        return part.unflatten(-2, (samples, -1))[..., members, :, :].flatten(-3, -2)
+        by_sample = part.reshape(*part.shape[:-2], samples, -1, part.shape[-1])
+        return by_sample[..., members, :, :].flatten(-3, -2)
 
     return VisionFeatures(rows(features.tokens), rows(features.deepstack))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
+import numpy as np
 from torch import Tensor, nn
 
 from alpamayo_ros.training.corpus import Batch, Corpus
@@ -52,7 +52,7 @@ class Stage(nn.Module, ABC):
     def validate(self, corpus: Corpus) -> dict[str, float]:
         """Figures on samples that are not trained on."""
 
-    def save_extras(self, folder: Path) -> None:  # noqa: B027, most stages have none
+    def save_extras(self, folder: Path) -> None:
         """Write what is trained beside the model."""
 
     def pictures(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -64,4 +64,4 @@ class Stage(nn.Module, ABC):
 def chosen_numbers(corpus: Corpus, count: int) -> list[int]:
     """So many numbers, evenly over a corpus, always the same ones."""
     count = min(count, len(corpus))
-    return torch.linspace(0, len(corpus) - 1, count).round().long().unique().tolist()
+    return np.linspace(0, len(corpus) - 1, count).round().astype(int).tolist()

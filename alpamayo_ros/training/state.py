@@ -22,7 +22,7 @@ from alpamayo_ros.training.errors import TrainingError
 
 @dataclass
 class Progress:
-    """Where a run is. No state of random numbers: all that is drawn depends on the recipe's seed, on the step and on the
+    """Where a run is. No state of random numbers: all that is drawn depends on the recipe's seed, the step and the
     sample.
 
     step: optimiser steps that are done. epoch, place: in the data; `place` counts samples. shards: of the data.
@@ -44,7 +44,9 @@ def save_state(
         return
     with staged(target) as stage:
         stage.mkdir()
-        save_file({name: part.detach().cpu().contiguous() for name, part in weights.items()}, stage / "weights.safetensors")
+        save_file(
+            {name: part.detach().cpu().contiguous() for name, part in weights.items()}, stage / "weights.safetensors"
+        )
         torch.save({"optimiser": optimiser, "progress": asdict(progress), "recipe": recipe}, stage / "run.pt")
     for older in _states(folder)[:-1]:
         shutil.rmtree(older)

@@ -12,11 +12,11 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import nullcontext
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import cv2
 import torch
@@ -150,17 +150,16 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return low + (high - low) * 0.5 * (1.0 + math.cos(math.pi * share))
 
 
-def prefetched(items: Iterable[T]) -> Iterator[T]:
+def prefetched(items: Iterable[T]) -> Generator[T]:
     """The items, one made ahead by a thread of its own."""
     ready: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(maxsize=1)
     stopped = threading.Event()
 
     def put(entry: tuple[T | None, BaseException | None]) -> None:
         while not stopped.is_set():
-            try:
-                return ready.put(entry, timeout=0.1)
-            except queue.Full:
-                continue
+            with suppress(queue.Full):
+                ready.put(entry, timeout=0.1)
+                return
 
     def work() -> None:
         try:
@@ -224,18 +223,17 @@ def _step(
     sums = torch.zeros(len(names))
     for number, work in enumerate(micro_batches, start=1):
         last = number == len(micro_batches)
-        waits = not last and isinstance(wrapped, DistributedDataParallel)
         half = torch.autocast(processes.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
-        with wrapped.no_sync() if waits else nullcontext():  # type: ignore[operator]  # of DistributedDataParallel
+        with wrapped.no_sync() if isinstance(wrapped, DistributedDataParallel) and not last else nullcontext():
             with half:
                 losses = wrapped(work)
-            total = sum(
-                weights[name] * losses[name] / float(count)
-                for name, count in zip(names, counts, strict=True)
-                if count > 0
-            )
             # DistributedDataParallel divides by the number of processes; our mean is over all samples already.
-            (total * processes.count).backward()  # type: ignore[union-attr]  # never the empty sum
+            scales = [
+                processes.count * weights[name] / max(float(count), 1.0)
+                for name, count in zip(names, counts, strict=True)
+            ]
+            parts = [scale * losses[name] for scale, name in zip(scales, names, strict=True)]
+            torch.autograd.backward(torch.stack(parts).sum())
         sums += torch.stack([losses[name].detach().float().cpu() for name in names])
     norm = nn.utils.clip_grad_norm_([p for p in stage.parameters() if p.requires_grad], recipe.clip)
     if not bool(torch.isfinite(norm)):
@@ -306,7 +304,9 @@ def _tell(figures: dict[str, float], step: int, writer: SummaryWriter, folder: P
         writer.add_scalar(f"validation/{name}", value, step)
     with (folder / "figures.jsonl").open("a") as file:
         file.write(json.dumps({"step": step, **{name: round(value, 4) for name, value in figures.items()}}) + "\n")
-    tqdm.write(f"step {step}: " + ", ".join(f"{name} {value:.3f}" for name, value in itertools.islice(figures.items(), 8)))
+    tqdm.write(
+        f"step {step}: " + ", ".join(f"{name} {value:.3f}" for name, value in itertools.islice(figures.items(), 8))
+    )
 
 
 def _summed(values: Tensor, processes: Processes) -> Tensor:

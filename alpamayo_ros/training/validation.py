@@ -1,4 +1,4 @@
-"""How a model does on samples it has not learned from, speaking freely: its own words, never the true ones before them."""
+"""How a model does on samples it has not learned from, speaking freely: no true word is ever put before its own."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def speak(
     """What the model says and plans, greedy."""
     config, tokenizer = model.config, model.tokenizer
     rows, grids = preprocess(images, config)
-    of_each = list(grids.unflatten(0, (len(moments), -1)))
+    of_each = list(grids.reshape(len(moments), -1, 3))
     history = [torch.stack(parts) for parts in zip(*(moment.history for moment in moments), strict=True)]
     bins = model.history_tokens.encode(*history)
     prompts = [

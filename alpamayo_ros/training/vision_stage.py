@@ -1,4 +1,4 @@
-"""Stage 0: the vision tower learns to see from dense labels. End to end, from text alone, it learns it hardly at all."""
+"""Stage 0: the vision tower learns to see from dense labels. From text alone it hardly does."""
 
 from __future__ import annotations
 

@@ -385,11 +385,12 @@ def _read_language(vlm_document: dict[str, Any]) -> DecoderConfig:
 def _read_vision(vision: dict[str, Any]) -> VisionConfig:
     if vision.get("hidden_act", "gelu_pytorch_tanh") != "gelu_pytorch_tanh":
         raise CheckpointError(f"vision_config.hidden_act is {vision['hidden_act']!r}; Qwen3-VL has 'gelu_pytorch_tanh'")
-    ours = {"stem_channels": (), "tubelets": False}  # only our own form may have them
-    values = {field.name: {**ours, **vision}[field.name] for field in dataclasses.fields(VisionConfig)}
-    return VisionConfig(
-        **{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
-    )
+    # Only our own form may have the two options that no release has.
+    vision = {"stem_channels": (), "tubelets": False, **vision}
+    values = {field.name: vision[field.name] for field in dataclasses.fields(VisionConfig)}
+    for name in ("deepstack_visual_indexes", "stem_channels"):
+        values[name] = tuple(values[name])
+    return VisionConfig(**values)
 
 
 def _read_action_space(part: dict[str, Any], place: str) -> ActionSpaceConfig:

@@ -111,15 +111,16 @@ class ConvStem(nn.Module):
         """Patch rows of pictures with `grids`, in patches, to rows of the same patches with fewer pixels."""
         if len(set(grids)) == 1:
             return self._stemmed(rows, len(grids), *grids[0])
-        pictures = zip(rows.split([h * w for h, w in grids]), grids, strict=True)
+        pictures = zip(torch.split(rows, [h * w for h, w in grids]), grids, strict=True)
         return torch.cat([self._stemmed(picture, 1, *grid) for picture, grid in pictures])
 
     def _stemmed(self, rows: Tensor, count: int, h: int, w: int) -> Tensor:
         merge, patch = self.config.spatial_merge_size, self.config.patch_size
         blocks = rows.reshape(count, h // merge, w // merge, merge, merge, -1, patch, patch)
         seen = blocks.permute(0, 5, 1, 3, 6, 2, 4, 7).reshape(count, -1, h * patch, w * patch)
+        seen = seen.to(next(self.parameters()).dtype)
         for layer in self.layers:
-            seen = F.gelu(layer(seen.to(layer.weight.dtype)))
+            seen = F.gelu(layer(seen))
         side = seen.shape[2] // h
         cut = seen.reshape(count, -1, h // merge, merge, side, w // merge, merge, side)
         return cut.permute(0, 2, 5, 3, 6, 1, 4, 7).reshape(count * h * w, -1)
