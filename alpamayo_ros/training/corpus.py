@@ -157,6 +157,8 @@ def _read_shard(number: int, path: Path) -> list[Moment]:
                     assert file is not None
                     parts.setdefault(key, {})[part] = file.read()
         return [_moment(key, where, parts[key]) for key, where in places.items()]
+    except TrainingError:
+        raise
     except (tarfile.TarError, EOFError, OSError, KeyError, ValueError) as error:
         raise DatasetError(f"{path} is no readable shard ({error!r}); make it again") from None
 
