@@ -110,7 +110,8 @@ def _run(
     import torch
 
     from alpamayo_ros.training.corpus import Corpus, find_shards
-    from alpamayo_ros.training.trainer import Processes, train
+    from alpamayo_ros.training.parallel import Processes
+    from alpamayo_ros.training.trainer import train
     from alpamayo_ros.vla.checkpoint import load_model
 
     if model.resolve() == output.resolve():

@@ -23,7 +23,8 @@ class Recipe:
     takes through the network at a time. learning_rate falls as a cosine to final_learning_rate, after warmup_steps of
     rising; vision_rate: what it is multiplied with for the vision tower. clip: largest norm of the gradient.
     precision: float32, or bfloat16 by autocast. sharding: of parameters over processes, `none` or `fsdp`. seed: of
-    everything that is drawn. log_every, validate_every, save_every: steps. validation_samples: how many are looked at.
+    everything that is drawn. log_every, validate_every (0: never), save_every: steps. validation_samples: how many are
+    looked at.
     """
 
     steps: int
@@ -56,6 +57,9 @@ class Recipe:
             f"sharding must be one of {', '.join(SHARDINGS)}": self.sharding in SHARDINGS,
             "seed, validate_every and validation_samples must be 0 or more": (
                 min(self.seed, self.validate_every, self.validation_samples) >= 0
+            ),
+            "with sharding fsdp, validate_every must be 0 (validate the saved model)": (
+                self.sharding == "none" or self.validate_every == 0
             ),
             **self._rules(),
         }

@@ -119,9 +119,9 @@ class SftStage(Stage):
     def validate(self, corpus: Corpus) -> dict[str, float]:
         return validate(self.model, corpus, self.recipe.validation_samples, autoregressive=True)
 
-    def save_extras(self, folder: Path) -> None:
+    def save_extras(self, folder: Path, weights: dict[str, Tensor]) -> None:
         if self.dense:
-            save_head(self.head, folder)
+            save_head(folder, weights)
 
 
 def select(features: VisionFeatures, members: Tensor, samples: int) -> VisionFeatures:

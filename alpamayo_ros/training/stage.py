@@ -52,8 +52,8 @@ class Stage(nn.Module, ABC):
     def validate(self, corpus: Corpus) -> dict[str, float]:
         """Figures on samples that are not trained on."""
 
-    def save_extras(self, folder: Path) -> None:
-        """Write what is trained beside the model."""
+    def save_extras(self, folder: Path, weights: dict[str, Tensor]) -> None:
+        """Write what is trained beside the model; `weights` are those of the stage."""
 
     def pictures(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Patch rows of a batch and its grids (pictures, 3), on the model's device."""

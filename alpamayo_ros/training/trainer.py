@@ -8,61 +8,30 @@ from __future__ import annotations
 import itertools
 import json
 import math
-import os
 import queue
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import nullcontext, suppress
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from alpamayo_ros.training.corpus import Corpus, order
 from alpamayo_ros.training.errors import TrainingError
+from alpamayo_ros.training.parallel import Processes, Spread
 from alpamayo_ros.training.recipe import Recipe
 from alpamayo_ros.training.stage import Stage, Work
 from alpamayo_ros.training.state import Progress, load_state, save_state
 from alpamayo_ros.vla.checkpoint import save_model
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class Processes:
-    """Which of how many processes this is, as `torchrun` says; its device."""
-
-    rank: int
-    count: int
-    device: torch.device
-
-    @classmethod
-    def begin(cls, device: str | None = None) -> Processes:
-        """Join the others, if there are any. device: by default each its own GPU, where there are GPUs."""
-        count, rank, local = (int(os.environ.get(name, default)) for name, default in _ENVIRONMENT)
-        chosen = torch.device(device or (f"cuda:{local}" if torch.cuda.is_available() else "cpu"))
-        if count > 1 and not dist.is_initialized():
-            dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
-        return cls(rank, count, chosen)
-
-    def end(self) -> None:
-        if dist.is_initialized():
-            dist.destroy_process_group()
-
-    @property
-    def leads(self) -> bool:
-        return self.rank == 0
-
-
-_ENVIRONMENT = (("WORLD_SIZE", "1"), ("RANK", "0"), ("LOCAL_RANK", "0"))
 
 
 @dataclass(frozen=True)
@@ -90,17 +59,16 @@ def train(
     with, which begins a new epoch. Raises TrainingError.
     """
     recipe, folder = stage.recipe, output / "training"
+    spread = Spread(stage, processes)
     optimiser = _optimiser(stage)
     progress = Progress(0, 0, 0, [str(path) for path in corpus.shards])
     found = load_state(folder, asdict(recipe))
     if found is not None:
         weights, optimiser_state, progress = found
-        _load_weights(stage, weights)
-        optimiser.load_state_dict(optimiser_state)
+        spread.load(weights, optimiser, optimiser_state)
         _continue_data(progress, corpus, grow=grow)
     if recipe.batch_size > len(corpus):
         raise TrainingError(f"batch_size is {recipe.batch_size}, but the data hold {len(corpus)} samples")
-    wrapped: nn.Module = stage if processes.count == 1 else DistributedDataParallel(stage)
     stage.train()
     end, figures = time.monotonic() + 60.0 * minutes, dict[str, float]()
     writer = SummaryWriter(str(folder / "events"), purge_step=progress.step) if processes.leads else None
@@ -111,7 +79,7 @@ def train(
     for after, micro_batches in loader:
         rate = learning_rate(recipe, progress.step)
         _set_rate(optimiser, rate)
-        losses = _step(wrapped, stage, optimiser, micro_batches, progress.step, processes)
+        losses = _step(spread, optimiser, micro_batches, progress.step, processes)
         progress = after
         bar.update()
         if writer is not None and (progress.step % recipe.log_every == 0 or progress.step == 1):
@@ -120,18 +88,17 @@ def train(
             writer.add_scalar("train/learning_rate", rate, progress.step)
             bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()})
         done = progress.step == recipe.steps
-        stop = done or _any_says(time.monotonic() > end, processes)
+        # All stop when the clock of one of them says so.
+        stop = done or bool(processes.summed(torch.tensor([float(time.monotonic() > end)]))[0] > 0)
         if validation is not None and recipe.validate_every and (progress.step % recipe.validate_every == 0 or done):
             figures = _validated(stage, validation, processes)
             if writer is not None:
                 _tell(figures, progress.step, writer, folder)
         if stop or progress.step % recipe.save_every == 0:
+            weights, optimiser_state = spread.weights(), spread.optimiser_state(optimiser)
             if processes.leads:
-                save_state(folder, _trained(stage), optimiser.state_dict(), progress, asdict(recipe))
-                save_model(stage.model, output)
-                stage.save_extras(output)
-            if processes.count > 1:
-                dist.barrier()
+                _save(stage, weights, optimiser_state, progress, output)
+            processes.wait()
         if stop:
             break
     loader.close()
@@ -206,28 +173,37 @@ def _steps(
         yield Progress(step, epoch, place, progress.shards), micro_batches
 
 
+def _save(
+    stage: Stage, weights: dict[str, Tensor], optimiser_state: dict[str, Any], progress: Progress, output: Path
+) -> None:
+    trained = {name for name, parameter in stage.named_parameters() if parameter.requires_grad}
+    kept = {name: part for name, part in weights.items() if name in trained}
+    save_state(output / "training", kept, optimiser_state, progress, asdict(stage.recipe))
+    of_model = {name.removeprefix("model."): part for name, part in weights.items() if name.startswith("model.")}
+    save_model(stage.model, output, weights=of_model)
+    stage.save_extras(output, weights)
+
+
 def _step(
-    wrapped: nn.Module,
-    stage: Stage,
+    spread: Spread,
     optimiser: torch.optim.Optimizer,
     micro_batches: list[Work],
     step: int,
     processes: Processes,
 ) -> dict[str, float]:
     """One optimiser step; the mean of each loss over all processes."""
-    recipe, weights = stage.recipe, stage.weights(step)
+    stage, recipe, weights = spread.stage, spread.stage.recipe, spread.stage.weights(step)
     names = list(weights)
     counts = torch.tensor([[float(work.counts.get(name, 0)) for name in names] for work in micro_batches]).sum(0)
-    counts = _summed(counts, processes)
+    counts = processes.summed(counts)
     optimiser.zero_grad(set_to_none=True)
     sums = torch.zeros(len(names))
     for number, work in enumerate(micro_batches, start=1):
-        last = number == len(micro_batches)
         half = torch.autocast(processes.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
-        with wrapped.no_sync() if isinstance(wrapped, DistributedDataParallel) and not last else nullcontext():
+        with spread.accumulating(last=number == len(micro_batches)):
             with half:
-                losses = wrapped(work)
-            # DistributedDataParallel divides by the number of processes; our mean is over all samples already.
+                losses = spread.module(work)
+            # Gradients are averaged over the processes; our mean is over all samples already.
             scales = [
                 processes.count * weights[name] / max(float(count), 1.0)
                 for name, count in zip(names, counts, strict=True)
@@ -239,7 +215,7 @@ def _step(
     if not bool(torch.isfinite(norm)):
         raise TrainingError(f"the gradient of step {step + 1} is not finite; lower learning_rate or use float32")
     optimiser.step()
-    means = _summed(sums, processes) / counts.clamp(min=1.0)
+    means = processes.summed(sums) / counts.clamp(min=1.0)
     return {**dict(zip(names, means.tolist(), strict=True)), "gradient": float(norm)}
 
 
@@ -258,19 +234,6 @@ def _optimiser(stage: Stage) -> torch.optim.Optimizer:
 def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     for group in optimiser.param_groups:
         group["lr"] = rate * group["scale"]
-
-
-def _trained(stage: Stage) -> dict[str, Tensor]:
-    return {name: parameter for name, parameter in stage.named_parameters() if parameter.requires_grad}
-
-
-def _load_weights(stage: Stage, weights: dict[str, Tensor]) -> None:
-    trained = _trained(stage)
-    if set(trained) != set(weights):
-        raise TrainingError("the saved state is of another stage or model; choose another --output")
-    with torch.no_grad():
-        for name, parameter in trained.items():
-            parameter.copy_(weights[name])
 
 
 def _continue_data(progress: Progress, corpus: Corpus, *, grow: bool) -> None:
@@ -294,8 +257,7 @@ def _validated(stage: Stage, validation: Corpus, processes: Processes) -> dict[s
         stage.eval()
         figures = stage.validate(validation)
         stage.train()
-    if processes.count > 1:
-        dist.barrier()
+    processes.wait()
     return figures
 
 
@@ -307,15 +269,3 @@ def _tell(figures: dict[str, float], step: int, writer: SummaryWriter, folder: P
     tqdm.write(
         f"step {step}: " + ", ".join(f"{name} {value:.3f}" for name, value in itertools.islice(figures.items(), 8))
     )
-
-
-def _summed(values: Tensor, processes: Processes) -> Tensor:
-    if processes.count == 1:
-        return values
-    everywhere = values.to(processes.device)
-    dist.all_reduce(everywhere)
-    return everywhere.cpu()
-
-
-def _any_says(word: bool, processes: Processes) -> bool:
-    return bool(_summed(torch.tensor([float(word)]), processes)[0] > 0)

@@ -59,12 +59,14 @@ class VisionStage(Stage):
             count += len(labels)
         return {"dense": loss / count, **score.figures()}
 
-    def save_extras(self, folder: Path) -> None:
-        save_head(self.head, folder)
+    def save_extras(self, folder: Path, weights: dict[str, Tensor]) -> None:
+        save_head(folder, weights)
 
 
-def save_head(head: DenseHead, folder: Path) -> None:
-    save_file({name: part.detach().cpu().contiguous() for name, part in head.state_dict().items()}, folder / DENSE_HEAD)
+def save_head(folder: Path, weights: dict[str, Tensor]) -> None:
+    """Write the head that is among the weights of a stage."""
+    of_head = {name.removeprefix("head."): part for name, part in weights.items() if name.startswith("head.")}
+    save_file({name: part.detach().cpu().contiguous() for name, part in of_head.items()}, folder / DENSE_HEAD)
 
 
 def load_head(model: AlpamayoModel, folder: Path) -> DenseHead:

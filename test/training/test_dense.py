@@ -52,7 +52,7 @@ def test_the_head_goes_from_stage_to_stage(model, corpus, tmp_path):
     with pytest.raises(TrainingError, match="train vision"):
         load_head(model, tmp_path)
     stage = VisionStage(model, vision())
-    save_head(stage.head, tmp_path)
+    save_head(tmp_path, stage.state_dict())
     again = SftStage(model, sft(dense=0.5), load_head(model, tmp_path))
     torch.testing.assert_close(again.head.out.weight, stage.head.out.weight)
     batch = corpus.batch([0, 1], dense=True)

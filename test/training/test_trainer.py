@@ -17,8 +17,9 @@ from alpamayo_ros.policy import DrivingPolicy
 from alpamayo_ros.training.corpus import HELD_OUT, Corpus, find_shards
 from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.training.expert_stage import ExpertStage
+from alpamayo_ros.training.parallel import Processes
 from alpamayo_ros.training.sft_stage import SftStage
-from alpamayo_ros.training.trainer import Processes, prefetched, train
+from alpamayo_ros.training.trainer import prefetched, train
 from alpamayo_ros.training.vision_stage import VisionStage
 from alpamayo_ros.vla.checkpoint import load_model
 
@@ -116,11 +117,15 @@ def test_a_killed_run_that_goes_on_ends_in_the_same_bits(recipe, begun, data, tm
     assert [name for name in weights if not torch.equal(weights[name], uninterrupted[name])] == []
 
 
-def test_two_processes_learn_what_one_learns(recipe, begun, data, tmp_path, uninterrupted):
+@pytest.mark.parametrize("sharding", ["none", "fsdp"])
+def test_two_processes_learn_what_one_learns(recipe, begun, data, tmp_path, uninterrupted, sharding):
     """Sums are taken in another order, so to float32 rounding, which eight steps of Adam enlarge."""
     (tmp_path / "main.py").write_text(MAIN)
+    recipe.write_text(f'{RECIPE}sharding = "{sharding}"\n')
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(tmp_path / "main.py"))
-    assert start(command(recipe, begun, data, tmp_path / "out"), *launcher).wait() == 0
+    arguments = command(recipe, begun, data, tmp_path / "out")
+    assert start([*arguments, "--minutes", "0"], *launcher).wait() == 0
+    assert start(arguments, *launcher).wait() == 0, "goes on after its first step"
     weights = load_file(tmp_path / "out/model.safetensors")
     begun_weights = load_file(begun / "model.safetensors")
     moved = max(float((uninterrupted[name] - begun_weights[name]).abs().max()) for name in weights)
