@@ -6,7 +6,7 @@ from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.training.recipe import ExpertRecipe, SftRecipe, VisionRecipe, read_recipe
 from alpamayo_ros.training.trainer import learning_rate
 
-SHIPPED = Path(__file__).parents[2] / "config/training/alpamayo_tiny.toml"
+FOLDER = Path(__file__).parents[2] / "config/training"
 GOOD = {"steps": "10", "batch_size": "4", "micro_batch": "2", "learning_rate": "1e-3", "final_learning_rate": "1e-5"}
 
 
@@ -17,9 +17,18 @@ def written(tmp_path, **changes):
     return path
 
 
-@pytest.mark.parametrize(("table", "kind"), [("vision", VisionRecipe), ("sft", SftRecipe), ("expert", ExpertRecipe)])
-def test_the_shipped_recipe_is_read(table, kind):
-    assert read_recipe(SHIPPED, table, kind).steps > 0
+@pytest.mark.parametrize(
+    ("name", "table", "kind"),
+    [
+        ("alpamayo_tiny", "vision", VisionRecipe),
+        ("alpamayo_tiny", "sft", SftRecipe),
+        ("alpamayo_tiny", "expert", ExpertRecipe),
+        ("released_10b", "sft", SftRecipe),
+        ("released_10b", "expert", ExpertRecipe),
+    ],
+)
+def test_the_shipped_recipes_are_read(name, table, kind):
+    assert read_recipe(FOLDER / f"{name}.toml", table, kind).steps > 0
 
 
 @pytest.mark.parametrize(
