@@ -54,11 +54,13 @@ class Moment:
 class Batch:
     """Moments with their pictures.
 
-    numbers: place of each in the corpus. images: of each moment, camera by camera, oldest first, (H, W, 3) uint8 RGB.
+    numbers: of each in the corpus. places: of each in the step's batch, over all processes. images: of each moment,
+        camera by camera, oldest first, (H, W, 3) uint8 RGB.
     dense: (B, cameras, h, w, channels) labels of the newest pictures, where the stage asks for them.
     """
 
     numbers: tuple[int, ...]
+    places: tuple[int, ...]
     moments: tuple[Moment, ...]
     images: list[np.ndarray]
     dense: Tensor | None
@@ -85,12 +87,12 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.moments)
 
-    def batch(self, numbers: Sequence[int], *, dense: bool) -> Batch:
-        """The samples of these numbers; `dense`: with dense labels."""
+    def batch(self, numbers: Sequence[int], *, dense: bool, places: Sequence[int] | None = None) -> Batch:
+        """The samples of these numbers; `dense`: with dense labels. places: by default they are a batch alone."""
         moments = tuple(self.moments[number] for number in numbers)
         images = [image for moment in moments for image in self._images(moment)]
         labels = torch.from_numpy(np.stack([self._labels(n) for n in numbers])).float() if dense else None
-        return Batch(tuple(numbers), moments, images, labels)
+        return Batch(tuple(numbers), tuple(range(len(numbers)) if places is None else places), moments, images, labels)
 
     def _part(self, moment: Moment, name: str) -> bytes:
         if name not in moment.places:

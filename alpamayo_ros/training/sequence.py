@@ -88,7 +88,8 @@ def make_sequences(
         if reasoning:
             said = [*tokenizer.encode(choice.sentence), special["cot_end"]]
             ids, parts = ids + said, parts + [REASONING] * len(said)
-        ids, parts = [*ids, special["traj_future_start"]], [*parts, TRAJECTORY]
+        # Where no trajectory follows, its start is not said: else one token would stand for the whole of it.
+        ids, parts = [*ids, special["traj_future_start"]], [*parts, TRAJECTORY if ending == "whole" else NONE]
         if ending == "whole":
             ids += (bins[row] + tokenizer.future_bin_0).tolist()
             ids += [special["traj_future_end"], tokenizer.im_end]

@@ -49,7 +49,9 @@ class SftStage(Stage):
             choose(moment, draw, self.recipe.phrasing, self.recipe.navigation_dropout)
             for moment, draw in zip(batch.moments, draws, strict=True)
         ]
-        whole = [draw.random() < self.recipe.trajectory_share for draw in draws]
+        # Evenly over the batch, so that every step has its part of them.
+        share = self.recipe.trajectory_share
+        whole = [math.floor((place + 1) * share) > math.floor(place * share) for place in batch.places]
         bins = self._bins(batch)
         groups: list[tuple[Tensor, Sequences]] = []
         endings: tuple[tuple[bool, Ending], ...] = ((True, "whole"), (False, "trajectory_start"))

@@ -164,10 +164,12 @@ def _steps(
         if place + recipe.batch_size > len(corpus):  # what is left of an epoch is less than a batch
             epoch, place = epoch + 1, 0
             numbers = order(recipe.seed, epoch, len(corpus))
-        mine = numbers[place : place + recipe.batch_size][processes.rank :: processes.count].tolist()
+        batch = numbers[place : place + recipe.batch_size].tolist()
+        mine = range(processes.rank, len(batch), processes.count)
+        shares = (mine[start : start + recipe.micro_batch] for start in range(0, len(mine), recipe.micro_batch))
         micro_batches = [
-            stage.prepare(corpus.batch(mine[start : start + recipe.micro_batch], dense=stage.dense), step)
-            for start in range(0, len(mine), recipe.micro_batch)
+            stage.prepare(corpus.batch([batch[i] for i in share], dense=stage.dense, places=share), step)
+            for share in shares
         ]
         step, place = step + 1, place + recipe.batch_size
         yield Progress(step, epoch, place, progress.shards), micro_batches

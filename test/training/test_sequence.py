@@ -120,3 +120,16 @@ def test_what_is_drawn_depends_on_seed_step_and_sample(corpus):
     sentences = {choose(moment, stream(0, step, 0), "drawn", 0.0).sentence for step in range(60)}
     assert sentences == set(moment.sentences)
     assert choose(moment, np.random.default_rng(0), "first", 1.0).navigation is None
+
+
+def test_a_share_of_every_batch_has_its_trajectory(model, corpus):
+    stage = SftStage(model, sft(trajectory_share=0.25))
+    batch = corpus.batch(range(8), dense=False)
+    counts = stage.prepare(batch, 0).counts
+    assert counts["trajectory"] == 2 * 130
+    assert counts["reasoning"] > 8 * 9
+    # However the batch is cut, over micro-batches or processes.
+    parts = [
+        stage.prepare(corpus.batch(share, dense=False, places=share), 0) for share in (range(0, 8, 2), range(1, 8, 2))
+    ]
+    assert sum(part.counts["trajectory"] for part in parts) == 2 * 130
