@@ -34,14 +34,15 @@ DENSE_FIELDS = ("classes", "brake", "indicator", "lit", "lamps", "lane_edges", "
 class Moment:
     """One sample without its pictures.
 
-    places: (shard, offset, size) of each part. frames: of each camera. components: (category, kind) of what the
-    sentences name.
+    places: (shard, offset, size) of each part. frames: of each camera. keyframe: whether a decision is taken there.
+    components: (category, kind) of what the sentences name.
     history: (16, 3) and (16, 3, 3), future: (64, 3) and (64, 3, 3), in the ego frame at t0.
     """
 
     key: str
     places: dict[str, tuple[int, int, int]]
     frames: int
+    keyframe: bool
     decision: Decision
     components: frozenset[tuple[str, str]]
     sentences: tuple[str, ...]
@@ -141,9 +142,10 @@ def find_shards(folders: Iterable[Path], *, unfinished: bool) -> list[Path]:
     return found
 
 
-def order(seed: int, epoch: int, count: int) -> np.ndarray:
-    """The numbers of `count` samples as an epoch takes them."""
-    return np.random.default_rng((seed, epoch)).permutation(count)
+def order(corpus: Corpus, seed: int, epoch: int, keyframe_repeats: int) -> np.ndarray:
+    """The numbers of samples as an epoch takes them, those of keyframes so many times."""
+    times = [keyframe_repeats if moment.keyframe else 1 for moment in corpus.moments]
+    return np.random.default_rng((seed, epoch)).permutation(np.repeat(np.arange(len(times)), times))
 
 
 def _read_shard(number: int, path: Path) -> list[Moment]:
@@ -180,7 +182,7 @@ def _moment(key: str, places: dict[str, tuple[int, int, int]], parts: dict[str, 
     )
     components = frozenset((entry["category"], entry["kind"]) for entry in told["components"])
     return Moment(
-        key, places, len(next(iter(told["stamps_ns"].values()))), decision, components, tuple(told["sentences"]),
-        told["navigation"],
+        key, places, len(next(iter(told["stamps_ns"].values()))), told["keyframe"] is not None, decision, components,
+        tuple(told["sentences"]), told["navigation"],
         (motion[0], motion[1]), (motion[2], motion[3]),
     )  # fmt: skip

@@ -20,7 +20,8 @@ class Recipe:
     """What every stage has.
 
     steps: optimiser steps. batch_size: samples of one step, over all processes. micro_batch: samples that one process
-    takes through the network at a time. learning_rate falls as a cosine to final_learning_rate, after warmup_steps of
+    takes through the network at a time. keyframe_repeats: how often an epoch takes a sample where a decision is taken;
+    they are rare among regular ones. learning_rate falls as a cosine to final_learning_rate, after warmup_steps of
     rising; vision_rate: what it is multiplied with for the vision tower. clip: largest norm of the gradient.
     precision: float32, or bfloat16 by autocast. sharding: of parameters over processes, `none` or `fsdp`. seed: of
     everything that is drawn. log_every, validate_every (0: never), save_every: steps. validation_samples: how many are
@@ -32,6 +33,7 @@ class Recipe:
     micro_batch: int
     learning_rate: float
     final_learning_rate: float
+    keyframe_repeats: int = 1
     warmup_steps: int = 100
     vision_rate: float = 1.0
     weight_decay: float = 0.05
@@ -46,7 +48,9 @@ class Recipe:
     validation_samples: int = 128
 
     def __post_init__(self) -> None:
-        positive = ("steps", "batch_size", "micro_batch", "learning_rate", "clip", "log_every", "save_every")
+        positive = (
+            "steps", "batch_size", "micro_batch", "keyframe_repeats", "learning_rate", "clip", "log_every", "save_every"
+        )  # fmt: skip
         rules = {
             **{f"{name} must be above 0": getattr(self, name) > 0 for name in positive},
             "final_learning_rate must be from 0 to learning_rate": (

@@ -159,11 +159,11 @@ def _steps(
 ) -> Iterator[tuple[Progress, list[Work]]]:
     """For every step to come: the progress after it, and this process's share of its samples."""
     recipe, step, epoch, place = stage.recipe, progress.step, progress.epoch, progress.place
-    numbers = order(recipe.seed, epoch, len(corpus))
+    numbers = order(corpus, recipe.seed, epoch, recipe.keyframe_repeats)
     while step < recipe.steps:
-        if place + recipe.batch_size > len(corpus):  # what is left of an epoch is less than a batch
+        if place + recipe.batch_size > len(numbers):  # what is left of an epoch is less than a batch
             epoch, place = epoch + 1, 0
-            numbers = order(recipe.seed, epoch, len(corpus))
+            numbers = order(corpus, recipe.seed, epoch, recipe.keyframe_repeats)
         batch = numbers[place : place + recipe.batch_size].tolist()
         mine = range(processes.rank, len(batch), processes.count)
         shares = (mine[start : start + recipe.micro_batch] for start in range(0, len(mine), recipe.micro_batch))

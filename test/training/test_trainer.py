@@ -14,7 +14,7 @@ from recipes import expert, sft, vision
 from safetensors.torch import load_file
 
 from alpamayo_ros.policy import DrivingPolicy
-from alpamayo_ros.training.corpus import HELD_OUT, Corpus, find_shards
+from alpamayo_ros.training.corpus import HELD_OUT, Corpus, find_shards, order
 from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.training.expert_stage import ExpertStage
 from alpamayo_ros.training.parallel import Processes
@@ -186,6 +186,14 @@ def test_judging_seeds_are_refused(data, monkeypatch):
     with pytest.raises(TrainingError, match="seeds from 3 on are for judging"):
         Corpus(find_shards([data], unfinished=False), (0, 1, 2, 6))
     assert HELD_OUT == 1_000_000
+
+
+def test_an_epoch_takes_every_sample_and_keyframes_more_often(corpus):
+    taken = order(corpus, seed=0, epoch=0, keyframe_repeats=3).tolist()
+    keyframes = [number for number, moment in enumerate(corpus.moments) if moment.keyframe]
+    assert keyframes
+    assert sorted(taken) == sorted([*range(len(corpus)), *keyframes, *keyframes])
+    assert taken != order(corpus, seed=0, epoch=1, keyframe_repeats=3).tolist()
 
 
 def test_what_is_made_ahead_keeps_its_order_and_its_errors():
