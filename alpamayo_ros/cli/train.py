@@ -103,6 +103,27 @@ def expert(recipe: Path, model: Path, **options: Any) -> None:
     _run(model, lambda loaded: ExpertStage(loaded, chosen), **options)
 
 
+@train.command()
+@click.option("--model", type=Path, required=True, help="Folder of a trained model.")
+@click.option("--output", type=Path, required=True, help="Folder for the copy; must be new.")
+def export(model: Path, output: Path) -> None:
+    """Copy a trained model without what only training needs; weights are stored as bfloat16, half the size.
+
+    They are still float32 when they are loaded: that is what the copy's config.json asks for.
+    """
+    import torch
+
+    from alpamayo_ros.vla.checkpoint import load_model, save_model
+
+    if output.exists():
+        raise click.ClickException(f"{output} exists already; remove it or choose another --output")
+    check_folder(output.parent, output)
+    loaded = load_model(model, dtype=torch.float32)
+    save_model(loaded, output, weights={name: part.bfloat16() for name, part in loaded.state_dict().items()})
+    size = sum(path.stat().st_size for path in output.iterdir()) / 1e6
+    click.echo(f"wrote {output}: {size:.1f} MB")
+
+
 def _run(
     model: Path, make: Callable[[AlpamayoModel], Stage], *, data: tuple[Path, ...], validation: Path | None,
     output: Path, unfinished: bool, grow: bool, minutes: float | None, device: str | None, as_json: bool,

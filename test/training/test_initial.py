@@ -25,6 +25,18 @@ def test_begin_makes_a_model_that_is_loaded_like_any_other(shape, tmp_path):
     assert "exists already" in refusal(alpamayo("train", "begin", "--shape", shape, "--output", output))
 
 
+def test_export_stores_half_and_loads_whole(begun, tmp_path):
+    output = tmp_path / "exported"
+    assert alpamayo("train", "export", "--model", begun, "--output", output).exit_code == 0
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (begun, output)]
+    assert sizes[1] < 0.55 * sizes[0]
+    model, exact = (DrivingPolicy.from_pretrained(folder).model for folder in (output, begun))
+    assert model.dtype == torch.float32
+    whole = exact.state_dict()
+    assert all(torch.equal(part, whole[name].bfloat16().float()) for name, part in model.state_dict().items())
+    assert sorted(path.name for path in output.iterdir()) == ["config.json", "model.safetensors", "tokenizer.json"]
+
+
 @torch.no_grad()
 def test_signals_begin_with_a_size_that_can_be_learned_from(model, corpus):
     from recipes import sft
@@ -54,7 +66,7 @@ def test_what_is_no_shape_is_refused(shape, tmp_path):
         initial_model(tmp_path / "shape.json", 0)
 
 
-@pytest.mark.parametrize("stage", ["begin", "vision", "sft", "expert"])
+@pytest.mark.parametrize("stage", ["begin", "vision", "sft", "expert", "export"])
 def test_help_does_not_wait_for_torch(stage):
     program = (
         "import sys; from alpamayo_ros.cli import main; main(sys.argv[1:], standalone_mode=False); "
