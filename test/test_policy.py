@@ -8,14 +8,23 @@ import numpy as np
 import pytest
 from golden_data import FOLDER, MODELS, arrays, frames
 
-from alpamayo_ros.policy import DrivingPolicy, find_model, medoid
+from alpamayo_ros.policy import DrivingPolicy, find_model, medoid, select
 from alpamayo_ros.types import (
+    AxisVerdict,
     CameraFrames,
     CameraRole,
+    ConsistencyVerdict,
     EgoHistory,
+    GateCheck,
+    GateFailure,
+    GateVerdict,
+    Judgement,
+    MetaActions,
     Observation,
     ObservationError,
+    ParsedTrace,
     PlanSample,
+    ReadStatus,
     Trajectory,
 )
 from alpamayo_ros.vla.errors import CheckpointError, ModelInputError
@@ -53,7 +62,10 @@ def test_plan(policies, release):
     assert (plan.t0_ns, plan.seed, len(plan.samples)) == (T0, 4, 3)
     assert plan.model == str(FOLDER / MODELS[release])
     assert len(plan.revision) == 12
-    assert set(plan.latencies_ms) == {"vision", "prefill", "reasoning", "flow_matching", "unicycle"}
+    stages = ["preprocessing", "vision", "prefill", "reasoning", "flow_matching", "unicycle", "judging"]
+    assert list(plan.latencies_ms) == stages
+    assert len(plan.judgements) == 3
+    assert plan.judgement is plan.judgements[plan.selected]
     for sample in plan.samples:
         path = sample.trajectory
         assert path.positions.shape == (64, 3)
@@ -173,7 +185,7 @@ def test_unknown_names():
         DrivingPolicy.from_pretrained(FOLDER / "ar1_tiny", dtype="float16")
 
 
-def test_selection_is_the_medoid_of_the_complete_samples():
+def test_selection_is_the_medoid_of_the_best_judged_samples():
     flat = np.zeros(64)
     template = Trajectory(flat, np.zeros((64, 3)), np.zeros((64, 3, 3)), flat, flat, flat)
 
@@ -181,6 +193,22 @@ def test_selection_is_the_medoid_of_the_complete_samples():
         positions = np.linspace(0, 1, 64)[:, None] * np.array([50.0, y, 0.0])
         return PlanSample(dataclasses.replace(template, positions=positions), "", complete)
 
-    assert medoid((ending_at(0), ending_at(1), ending_at(9))) == 1
-    assert medoid((ending_at(0), ending_at(1, complete=False), ending_at(9), ending_at(10))) == 2
-    assert medoid((ending_at(3, complete=False),)) == 0
+    def gate(*passed: bool) -> tuple[Judgement, ...]:
+        good = AxisVerdict(True, "")
+        actions = MetaActions((), (), (), False, 0, 0, 0, 0, 0, 0, 0)
+        failure = (GateFailure(GateCheck.COMFORT, "test"),)
+        trace = ParsedTrace("", ReadStatus.UNPARSED, None, (), ("test",))
+        verdicts = (GateVerdict(() if ok else failure) for ok in passed)
+        return tuple(Judgement(trace, actions, ConsistencyVerdict(good, good), verdict) for verdict in verdicts)
+
+    apart = (ending_at(0), ending_at(1), ending_at(9), ending_at(10))
+    assert medoid(apart[:3], range(3)) == 1
+    assert select(apart[:3], gate(True, True, True)) == (1, "medoid of those that pass the gate")
+    assert select(apart, gate(True, False, True, True))[0] == 2
+    broken = (ending_at(0), ending_at(1, complete=False), ending_at(9), ending_at(10))
+    index, rule = select(broken, gate(False, False, False, False))
+    assert index == 2
+    assert "none passes the gate" in rule
+    index, rule = select((ending_at(3, complete=False),), gate(False))
+    assert index == 0
+    assert "none has complete reasoning" in rule

@@ -7,10 +7,13 @@ from typing import Any
 
 import click
 
+from alpamayo_ros.cli.annotate import annotate
 from alpamayo_ros.cli.bench import bench
+from alpamayo_ros.cli.demo import demo
 from alpamayo_ros.cli.doctor import doctor
 from alpamayo_ros.cli.evaluate import evaluate
 from alpamayo_ros.cli.plan import plan
+from alpamayo_ros.cli.replay import replay
 from alpamayo_ros.cli.simulate import simulate
 from alpamayo_ros.cli.train import train
 
@@ -34,11 +37,13 @@ class _OneLineErrors(click.Group):
             # Imported only now: `--help` must not wait for torch.
             from alpamayo_ros.datasets.recording import RecordingError
             from alpamayo_ros.datasets.staging import DatasetError
+            from alpamayo_ros.nodes.rig_profile import RigError
             from alpamayo_ros.policy import INPUT_ERRORS
             from alpamayo_ros.timeline import Refusal
             from alpamayo_ros.training.errors import TrainingError
 
-            if isinstance(error, (*INPUT_ERRORS, DatasetError, RecordingError, Refusal, TrainingError)):
+            errors = (*INPUT_ERRORS, DatasetError, RecordingError, Refusal, RigError, TrainingError)
+            if isinstance(error, errors):
                 raise click.ClickException(str(error)) from None
             raise
 
@@ -51,9 +56,12 @@ def main() -> None:
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 
 
+main.add_command(annotate)
 main.add_command(bench)
+main.add_command(demo)
 main.add_command(doctor)
 main.add_command(evaluate)
 main.add_command(plan)
+main.add_command(replay)
 main.add_command(simulate)
 main.add_command(train)

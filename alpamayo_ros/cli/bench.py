@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import time
 from collections.abc import Iterator
@@ -59,3 +60,47 @@ def _rates(width: int, height: int, seed: int) -> Iterator[tuple[str, float]]:
         for world in worlds:
             renderer.render_all(world)
         yield kind, len(worlds) * len(rig.roles) / (time.process_time() - begin)
+
+
+@bench.command()
+@click.option("--model", default="alpamayo-tiny", show_default=True, help="A folder, a shipped name, or a hub id.")
+@click.option("--language-model", default="", help="Folder of the language model that a config names.")
+@click.option("--max-reasoning-tokens", type=click.IntRange(1, 4096), default=256, show_default=True)
+@click.option("--samples", "num_samples", type=click.IntRange(1, 64), default=1, show_default=True)
+@click.option("--size", default="1920x1080", show_default=True, metavar="WIDTHxHEIGHT", help="Of the JPEG pictures.")
+@click.option("--camera-rate", type=click.FloatRange(10.0, 60.0), default=30.0, show_default=True)
+@click.option("--odometry-rate", type=click.FloatRange(10.0, 200.0), default=100.0, show_default=True)
+@click.option("--seconds", type=click.FloatRange(2.0, 600.0), default=10.0, show_default=True, help="Of either part.")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def ros(
+    model: str,
+    language_model: str,
+    max_reasoning_tokens: int,
+    num_samples: int,
+    size: str,
+    as_json: bool,
+    **rates: float,
+) -> None:
+    """Four cameras and odometry over real topics: the cost of receiving, the age of frames, stamp to plan."""
+    width, by, height = size.partition("x")
+    if not (by and width.isdecimal() and height.isdecimal() and int(width) >= 64 and int(height) >= 64):
+        raise click.BadParameter(f"{size!r} is no WIDTHxHEIGHT of at least 64x64", param_hint="--size")
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+    from alpamayo_ros.nodes.bench import Request, measure
+
+    parameters = {
+        "model": model,
+        "language_model": language_model,
+        "max_reasoning_tokens": max_reasoning_tokens,
+        "num_samples": num_samples,
+    }
+    try:
+        measured = measure(Request((int(width), int(height)), parameters=parameters, **rates))
+    except RuntimeError as error:
+        raise click.ClickException(str(error)) from None
+    if as_json:
+        click.echo(json.dumps({"size": size, "model": model, **rates, **measured}))
+        return
+    for part, figures in measured.items():
+        for name, value in figures.items():
+            click.echo(f"{part:9} {name:24} {value:10.2f}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -83,6 +84,8 @@ def plan(
         note = "" if sample.complete else "  (reasoning not completed)"
         click.echo(f"{mark} sample {number}: {end[0]:6.1f} m ahead, {end[1]:+5.1f} m left at 6.4 s{note}")
         click.echo(f"    {' '.join(sample.reasoning.split()) or '(no reasoning text)'}")
+        for failure in made.judgements[number].gate.failures:
+            click.echo(f"    gate: {failure.check.replace('_', ' ')}: {failure.reason}")
     total = sum(made.latencies_ms.values())
     stages = ", ".join(f"{stage} {ms:.0f}" for stage, ms in made.latencies_ms.items())
     click.echo(f"t0 {made.t0_ns} ns, {total:.0f} ms ({stages})")
@@ -102,9 +105,13 @@ def _plan_json(made: Plan) -> dict[str, Any]:
             {
                 "reasoning": sample.reasoning,
                 "complete": sample.complete,
+                "decision": asdict(found.trace.decision) if found.trace.decision else None,
+                "components": [asdict(component) for component in found.trace.components],
+                "consistency": asdict(found.consistency),
+                "gate": {"passed": found.gate.passed, **asdict(found.gate)},
                 "waypoints": [dict(zip(_COLUMNS, row, strict=True)) for row in _rows(made, number)],
             }
-            for number, sample in enumerate(made.samples)
+            for number, (sample, found) in enumerate(zip(made.samples, made.judgements, strict=True))
         ],
     }
 

@@ -177,10 +177,12 @@ def recording(drive: Drive, output: Path, as_json: bool, suffix: str, odometry_r
 def video(drive: Drive, output: Path, as_json: bool, strip: Path | None) -> None:
     """One drive to look at: an annotated MP4 and a picture strip of its decisions."""
     from alpamayo_ros.datasets.captions import captions_of
-    from alpamayo_ros.datasets.film import write_film
+    from alpamayo_ros.datasets.film import Reel, moments_of, write_film
 
     strip = _strip_beside(output, strip)
-    moments = write_film(drive, captions_of(drive), output, strip, ticks=_progress(drive, "video"))
+    captions = captions_of(drive)
+    moments = moments_of(captions, 8)
+    write_film([Reel(drive, captions, _progress(drive, "video"), moments)], output, strip)
     lines = [f"{len(drive.ticks)} pages at 10 Hz; strip of {len(moments)} moments: {strip}"]
     _report(drive, output, as_json, lines, strip=str(strip), pages=len(drive.ticks), moments=moments)
 

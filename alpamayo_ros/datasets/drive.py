@@ -124,19 +124,37 @@ class Drive:
     def motions(self, rate: int) -> list[Motion]:
         """The ego vehicle `rate` times a second, from the first state to the last, the states' own times included.
 
-        Between two states the velocity vector goes linearly from the one to the other: the motion of `world.drive`.
+        Between two states the velocity vector goes linearly from the one to the other: the motion of `world.drive`. At
+        a state the yaw rate is that of the way there.
         Raises ValueError where `rate` is no multiple of 10.
         """
-        if rate < 10 or rate % 10:
-            raise ValueError(f"an odometry rate of {rate} Hz is no multiple of the simulator's 10 Hz")
-        steps = rate // 10
-        found = [
-            _between(before.ego, after.ego, step / steps, self.stamp_ns(before.tick) + step * TICK_NS // steps)
-            for before, after in pairwise(self.episode.worlds)
-            for step in range(steps)
-        ]
-        last = self.episode.worlds[-1]
-        return [*found, _between(last.ego, last.ego, 0.0, self.stamp_ns(last.tick))]
+        check_rate(rate)
+        first = self.episode.worlds[0]
+        found = [motion_of(first.ego, self.stamp_ns(first.tick))]
+        for before, after in pairwise(self.episode.worlds):
+            found += motions_between(before.ego, after.ego, self.stamp_ns(after.tick), rate)
+        return found
+
+
+def motion_of(ego: Ego, stamp_ns: int) -> Motion:
+    """A state as it is."""
+    return Motion(stamp_ns, ego.x, ego.y, ego.yaw, ego.speed, ego.speed * ego.curvature)
+
+
+def motions_between(before: Ego, after: Ego, after_ns: int, rate: int) -> list[Motion]:
+    """The way from a state to the next one 0.1 s later, `rate` times a second: after the first, up to the second."""
+    steps = rate // 10
+    before_ns = after_ns - TICK_NS
+    on_the_way = [
+        _between(before, after, step / steps, before_ns + step * TICK_NS // steps) for step in range(1, steps)
+    ]
+    return [*on_the_way, motion_of(after, after_ns)]
+
+
+def check_rate(rate: int) -> None:
+    """Raises ValueError for an odometry rate that the simulator's 10 Hz do not go into."""
+    if rate < 10 or rate % 10:
+        raise ValueError(f"an odometry rate of {rate} Hz is no multiple of the simulator's 10 Hz")
 
 
 def _between(before: Ego, after: Ego, share: float, stamp_ns: int) -> Motion:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,33 +19,45 @@ CODEC = "mp4v"
 STRIP_COLUMNS, STRIP_WIDTH = 2, 960
 
 
-def write_film(
-    drive: Drive, captions: Sequence[Caption], video: Path, strip: Path, *, ticks: Iterable[int], moments: int = 8
-) -> list[int]:
-    """Write a video (.mp4, 10 Hz) and a picture strip (.png) of the drive. captions: one for each tick.
+@dataclass(frozen=True, eq=False)
+class Reel:
+    """A drive in a film. captions: one for each tick. ticks: those that are shown. moments: those of them that the
+    strip has. hold: for how many pages the last one stays."""
 
-    Returns the ticks of the strip. Raises DatasetError where a file exists or no encoder is there.
+    drive: Drive
+    captions: Sequence[Caption]
+    ticks: Iterable[int]
+    moments: Collection[int]
+    hold: int = 1
+
+
+def write_film(reels: Sequence[Reel], video: Path, strip: Path) -> None:
+    """Write a video (.mp4, 10 Hz) and a picture strip (.png) of drives through the same cameras, one after the other.
+
+    Raises DatasetError where a file exists or no encoder is there.
     """
-    chosen = moments_of(captions, moments)
-    kept = {}
+    kept = []
     with staged(strip) as strip_place, staged(video) as place:
         writer = None
-        for tick in ticks:
-            page = cv2.cvtColor(draw_page(drive, tick, captions[tick]), cv2.COLOR_RGB2BGR)
-            if writer is None:
-                size = (page.shape[1], page.shape[0])
-                writer = cv2.VideoWriter(str(place), cv2.VideoWriter.fourcc(*CODEC), 10.0, size)
-                if not writer.isOpened():
-                    raise DatasetError(f"this build of OpenCV cannot write {CODEC} video to {video}; it must be .mp4")
-            writer.write(page)
-            if tick in chosen:
-                height = round(page.shape[0] * STRIP_WIDTH / page.shape[1])
-                kept[tick] = cv2.resize(page, (STRIP_WIDTH, height), interpolation=cv2.INTER_AREA)
+        for reel in reels:
+            for tick in reel.ticks:
+                page = cv2.cvtColor(draw_page(reel.drive, tick, reel.captions[tick]), cv2.COLOR_RGB2BGR)
+                if writer is None:
+                    size = (page.shape[1], page.shape[0])
+                    writer = cv2.VideoWriter(str(place), cv2.VideoWriter.fourcc(*CODEC), 10.0, size)
+                    if not writer.isOpened():
+                        raise DatasetError(f"this build of OpenCV cannot write {CODEC} to {video}; it must be .mp4")
+                writer.write(page)
+                if tick in reel.moments:
+                    height = round(page.shape[0] * STRIP_WIDTH / page.shape[1])
+                    kept.append(cv2.resize(page, (STRIP_WIDTH, height), interpolation=cv2.INTER_AREA))
+            if writer is not None:
+                for _ in range(reel.hold - 1):
+                    writer.write(page)
         if writer is not None:
             writer.release()
-        _, encoded = cv2.imencode(".png", _strip([kept[tick] for tick in sorted(kept)]))
+        _, encoded = cv2.imencode(".png", _strip(kept))
         strip_place.write_bytes(encoded.tobytes())
-    return sorted(kept)
 
 
 def moments_of(captions: Sequence[Caption], count: int) -> list[int]:

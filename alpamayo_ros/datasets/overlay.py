@@ -40,7 +40,7 @@ def draw_path(image: np.ndarray, camera: Camera, path: Trajectory, opacity: floa
     left, left_seen = camera.project(middle + side)
     right, right_seen = camera.project(middle - side)
     moved = np.linalg.norm(np.diff(middle, axis=0), axis=1) > 0.02
-    painted = image.copy()
+    quads = []
     # The far end first: a path that turns back to the car covers itself as the road would.
     for i in np.flatnonzero(moved)[::-1].tolist():
         if not (left_seen[i : i + 2].all() and right_seen[i : i + 2].all()):
@@ -48,8 +48,20 @@ def draw_path(image: np.ndarray, camera: Camera, path: Trajectory, opacity: floa
         corners = np.array([left[i], left[i + 1], right[i + 1], right[i]])
         if np.abs(corners).max() > 5000.0:
             continue
-        _fill(painted, corners, speed_colour(float(speeds[i + 1])))
-    cv2.addWeighted(painted, opacity, image, 1.0 - opacity, 0.0, dst=image)
+        quads.append((corners, speed_colour(float(speeds[i + 1]))))
+    if not quads:
+        return
+    # Only the part that the path covers is mixed: of a large picture, the rest is most.
+    places = np.concatenate([corners for corners, _ in quads])
+    x, y = np.maximum(np.floor(places.min(axis=0)).astype(int) - 2, 0).tolist()
+    end_x, end_y = np.maximum(np.ceil(places.max(axis=0)).astype(int) + 3, 0).tolist()
+    part = image[y:end_y, x:end_x]
+    if not part.size:
+        return
+    painted = part.copy()
+    for corners, colour in quads:
+        _fill(painted, corners - (x, y), colour)
+    part[:] = cv2.addWeighted(painted, opacity, part, 1.0 - opacity, 0.0)
 
 
 def draw_outlines(image: np.ndarray, camera: Camera, ego: Ego, named: Sequence[tuple[str, list[Outline]]]) -> None:

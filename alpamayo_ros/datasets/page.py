@@ -5,32 +5,46 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from alpamayo_ros.datasets.drive import FUTURE, Drive
+from alpamayo_ros.datasets.lettering import (
+    ACTIVE,
+    ALARM,
+    BACK,
+    DIM,
+    INK,
+    QUIET,
+    Colour,
+    chip,
+    legend,
+    text_width,
+    write,
+)
 from alpamayo_ros.datasets.outline import outlines
-from alpamayo_ros.datasets.overlay import FASTEST, draw_outlines, draw_path, speed_colour
+from alpamayo_ros.datasets.overlay import draw_outlines, draw_path, speed_colour
 from alpamayo_ros.types import CameraRole, Decision, Trajectory
 from alpamayo_ros.types.rig import Rig, default_rig
 
 FRONT = CameraRole.FRONT_WIDE_120
 FRONT_SIZE, SIDE_SIZE = (960, 576), (320, 192)
 PANEL = 144
-_BACK, _INK, _DIM, _CHIP = (24, 26, 30), (240, 240, 240), (150, 154, 160), (52, 84, 140)
 _LETTERS = 0.74  # size of the sentence
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 @dataclass(frozen=True)
 class Caption:
-    """What a page says. causes: the identity of each cause, with the name to write beside it. plan: the path to draw,
-    in the ego frame at that tick; None for the one that was driven."""
+    """What a page says.
 
-    decision: Decision
+    decision: None where none is known. causes: the identity of each cause, with the name to write beside it. plan: the
+    path to draw, in the ego frame at that tick; None for the one that was driven. alarms: what went wrong.
+    """
+
+    decision: Decision | None
     sentence: str
     causes: dict[str, str]
     plan: Trajectory | None = None
+    alarms: tuple[str, ...] = ()
 
 
 def page_rig(roles: tuple[CameraRole, ...]) -> Rig:
@@ -50,7 +64,7 @@ def draw_page(drive: Drive, tick: int, caption: Caption) -> np.ndarray:
     for role, picture in pictures.items():
         named = [(name, outlines(world, cause)) for cause, name in caption.causes.items()]
         draw_outlines(picture, drive.rig[role], world.ego, named)
-        _write(picture, role.label, (8, 18), 0.45 if role is FRONT else 0.4, _INK, shadow=True)
+        write(picture, role.label, (8, 18), 0.45 if role is FRONT else 0.4, INK, shadow=True)
     page = _compose(pictures)
     _panel(page[FRONT_SIZE[1] :], drive, tick, caption)
     return page
@@ -61,7 +75,7 @@ def _compose(pictures: dict[CameraRole, np.ndarray]) -> np.ndarray:
     rows = FRONT_SIZE[1] // SIDE_SIZE[1]
     columns = max(1, math.ceil(len(others) / rows))
     page = np.empty((FRONT_SIZE[1] + PANEL, FRONT_SIZE[0] + columns * SIDE_SIZE[0], 3), np.uint8)
-    page[:] = _BACK
+    page[:] = BACK
     page[: FRONT_SIZE[1], : FRONT_SIZE[0]] = pictures[FRONT]
     for i, picture in enumerate(others):
         x, y = FRONT_SIZE[0] + i // rows * SIDE_SIZE[0], i % rows * SIDE_SIZE[1]
@@ -71,56 +85,38 @@ def _compose(pictures: dict[CameraRole, np.ndarray]) -> np.ndarray:
 
 def _panel(panel: np.ndarray, drive: Drive, tick: int, caption: Caption) -> None:
     ego, scenario = drive.world(tick).ego, drive.scenario
-    _write(panel, f"{ego.speed:4.1f}", (16, 58), 1.5, speed_colour(ego.speed), 3)
-    _write(panel, "m/s", (128, 58), 0.6, _DIM)
-    _write(panel, f"{ego.speed * 3.6:.0f} km/h", (18, 86), 0.5, _DIM)
-    _write(panel, f"{ego.acceleration:+.1f} m/s2", (98, 86), 0.5, _DIM)
+    write(panel, f"{ego.speed:4.1f}", (16, 58), 1.5, speed_colour(ego.speed), 3)
+    write(panel, "m/s", (128, 58), 0.6, DIM)
+    write(panel, f"{ego.speed * 3.6:.0f} km/h", (18, 86), 0.5, DIM)
+    write(panel, f"{ego.acceleration:+.1f} m/s2", (98, 86), 0.5, DIM)
     x = 210
-    for axis in (caption.decision.longitudinal, caption.decision.lateral):
-        x = _chip(panel, "no change" if axis is None else axis.replace("_", " "), x, axis is not None)
+    for text, colour in _chips(caption):
+        x = chip(panel, text, (x, 12), colour)
     lines = _wrapped(caption.sentence, panel.shape[1] - 230)
     for line, y in zip(lines, (84,) if len(lines) == 1 else (74, 100), strict=True):
-        _write(panel, line, (210, y), _LETTERS, _INK, 2)
+        write(panel, line, (210, y), _LETTERS, INK, 2)
     sky = " ".join(str(part) for part in (scenario.daylight, scenario.weather))
     place = f"t {tick / 10:4.1f} s    {scenario.kind}    seed {scenario.seed}    {scenario.variant}    {sky}"
-    _write(panel, place, (18, 128), 0.5, _DIM)
-    _legend(panel)
+    write(panel, place, (18, 128), 0.5, DIM)
+    legend(panel, (panel.shape[1] - 358, 106))
+
+
+def _chips(caption: Caption) -> list[tuple[str, tuple[Colour, Colour]]]:
+    """Text and colour of what stands above the sentence."""
+    if caption.decision is None:
+        axes = [("no decision", QUIET)]
+    else:
+        axes = [
+            ("no change", QUIET) if axis is None else (axis.replace("_", " "), ACTIVE)
+            for axis in (caption.decision.longitudinal, caption.decision.lateral)
+        ]
+    return axes + [(alarm, ALARM) for alarm in caption.alarms]
 
 
 def _wrapped(sentence: str, room: int) -> list[str]:
     """One line, or two of about the same length."""
-    if _width(sentence, _LETTERS, 2) < room:
+    if text_width(sentence, _LETTERS, 2) < room:
         return [sentence]
     breaks = [i for i, letter in enumerate(sentence) if letter == " "]
     middle = min(breaks, key=lambda i: abs(i - len(sentence) / 2), default=len(sentence))
     return [sentence[:middle], sentence[middle + 1 :]]
-
-
-def _chip(panel: np.ndarray, text: str, x: int, active: bool) -> int:
-    width = _width(text, 0.6) + 24
-    cv2.rectangle(panel, (x, 12), (x + width, 44), _CHIP if active else (44, 46, 52), cv2.FILLED)
-    _write(panel, text, (x + 12, 34), 0.6, _INK if active else _DIM)
-    return x + width + 12
-
-
-def _legend(panel: np.ndarray) -> None:
-    """The colours of the path, at the right end."""
-    left, width = panel.shape[1] - 232, 200
-    for i in range(width):
-        cv2.line(panel, (left + i, 106), (left + i, 116), speed_colour(i / width * FASTEST), 1)
-    for speed in (0, 10, 20):
-        _write(panel, f"{speed}", (left + round(speed / FASTEST * width) - 6, 133), 0.42, _DIM)
-    _write(panel, "m/s on the path", (left - 126, 116), 0.42, _DIM)
-
-
-def _width(text: str, scale: float, thickness: int = 1) -> int:
-    return int(cv2.getTextSize(text, _FONT, scale, thickness)[0][0])
-
-
-def _write(
-    image: np.ndarray, text: str, place: tuple[int, int], scale: float, colour: tuple[int, int, int],
-    thickness: int = 1, shadow: bool = False,
-) -> None:  # fmt: skip
-    if shadow:
-        cv2.putText(image, text, place, _FONT, scale, (0, 0, 0), thickness + 2, cv2.LINE_AA)
-    cv2.putText(image, text, place, _FONT, scale, colour, thickness, cv2.LINE_AA)

@@ -18,8 +18,17 @@ import cv2
 import numpy as np
 
 from alpamayo_ros.datasets.staging import staged
-from alpamayo_ros.timeline import EgoTrack, Refusal, choose_frames, newest_t0
-from alpamayo_ros.types import CameraFrames, CameraRole, Observation
+from alpamayo_ros.timeline import (
+    EgoTrack,
+    Frame,
+    Moment,
+    PictureError,
+    Refusal,
+    RefusalReason,
+    choose_frames,
+    newest_t0,
+)
+from alpamayo_ros.types import CameraRole, Observation
 
 if TYPE_CHECKING:
     from alpamayo_ros.datasets.drive import Drive  # whoever only reads recordings need not load the simulator
@@ -71,13 +80,12 @@ class Recording:
     def observation_at(
         self, t0_ns: int, *, frames: int, history_steps: int, slop_ns: int, navigation: str | None = None
     ) -> Observation:
-        """The observation at t0. Raises Refusal, RecordingError or ObservationError."""
-        cameras = []
-        for role in sorted(self.pictures):
-            chosen = choose_frames(f"camera {role.label}", self.stamps_ns[role], t0_ns, frames, slop_ns)
-            paths = [self.pictures[role][i] for i in chosen]
-            cameras.append(CameraFrames(role, _read_pictures(paths), self.stamps_ns[role][chosen]))
-        return Observation(t0_ns, tuple(cameras), self.ego.history_at(t0_ns, history_steps), navigation)
+        """The observation at t0. Raises Refusal or ObservationError."""
+        chosen = {}
+        for role, stamps in self.stamps_ns.items():
+            indices = choose_frames(f"camera {role.label}", stamps, t0_ns, frames, slop_ns)
+            chosen[role] = tuple(Frame(role, int(stamps[i]), self.pictures[role][i], _read_picture) for i in indices)
+        return Moment.of(t0_ns, chosen, self.ego, history_steps).observe(navigation)
 
 
 def write_recording(
@@ -111,22 +119,16 @@ def _stamp(path: Path) -> int:
     return int(path.stem)
 
 
-def _read_pictures(paths: list[Path]) -> np.ndarray:
-    pictures = []
-    for path in paths:
-        data = path.read_bytes()
-        # Not imread: of a JPEG that was cut off it makes a picture with grey for what is missing. imdecode refuses.
-        try:
-            bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-        except cv2.error:  # an empty file, or a header with an absurd size
-            bgr = None
-        if bgr is None:
-            raise RecordingError(f"{path} is no readable picture; it is damaged or truncated")
-        pictures.append(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB))
-    sizes = {picture.shape for picture in pictures}
-    if len(sizes) > 1:
-        raise RecordingError(f"{paths[0].parent}: pictures of one camera differ in size: {sorted(sizes)}")
-    return np.stack(pictures)
+def _read_picture(path: Path) -> np.ndarray:
+    data = path.read_bytes()
+    # Not imread: of a JPEG that was cut off it makes a picture with grey for what is missing. imdecode refuses.
+    try:
+        bgr = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # an empty file, or a header with an absurd size
+        bgr = None
+    if bgr is None:
+        raise PictureError(RefusalReason.CAMERA_DAMAGED, f"{path} is no readable picture; it is damaged or truncated")
+    return cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB)
 
 
 def _read_ego(path: Path) -> EgoTrack:

@@ -33,24 +33,28 @@ def run_scene(scene: Scene, driver: Driver) -> Outcome:
 
 
 def drive_policy(reference: Episode, driver: Driver) -> tuple[list[World], list[bool]]:
-    """The states that a policy drives through after the expert's first 1.5 s of `reference`, at 10 Hz.
+    """The states that a policy drives through after the expert's first 1.5 s of `reference`, at 10 Hz: as many as the
+    expert's, or up to the first collision or off-road. Raises ValueError for a reference without anything after these.
 
     Of each plan the first actions are driven, as many as the driver's `ticks_per_plan`. Also returned: for each plan
     of a driver that explains itself, whether words and motion agree.
     """
+    if len(reference.worlds) <= WARM_UP + 1:
+        raise ValueError(f"the reference has {len(reference.worlds)} states; the policy takes over after {WARM_UP + 1}")
     driven = list(reference.worlds[: WARM_UP + 1])
     world = driven[-1].copy()
     driver.take_over(reference.minds[WARM_UP])
     consistent: list[bool] = []
     while True:
-        chosen = driver.propose(driven, driver.ticks_per_plan).chosen
+        proposal = driver.propose(driven, driver.ticks_per_plan)
         if driver.explains:
-            consistent.append(is_consistent(driven[-1], chosen))
-        plan = chosen.trajectory
+            consistent.append(is_consistent(driven[-1], proposal.chosen))
+        plan = proposal.driven
         for step in range(driver.ticks_per_plan):
             advance(world, float(plan.accelerations[step]), float(plan.curvatures[step]))
             driven.append(world.copy())
-            if world.finished or find_collision(world) or is_off_road(world.ego, world.scenario.roads):
+            over = len(driven) == len(reference.worlds)
+            if over or find_collision(world) or is_off_road(world.ego, world.scenario.roads):
                 return driven, consistent
 
 

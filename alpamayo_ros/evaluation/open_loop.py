@@ -12,7 +12,7 @@ from alpamayo_ros.evaluation.displacement import HORIZONS, min_ade
 from alpamayo_ros.evaluation.drivers import Driver, Proposal
 from alpamayo_ros.evaluation.scene import Failure, Outcome, Scene
 from alpamayo_ros.evaluation.words import Tallies, word_tallies
-from alpamayo_ros.simulation.comfort import BOUNDS, dynamics
+from alpamayo_ros.reasoning.comfort import BOUNDS, exceeded
 from alpamayo_ros.simulation.episode import drive_expert
 from alpamayo_ros.simulation.keyframe import find_keyframes
 from alpamayo_ros.simulation.motion import seen_from
@@ -78,14 +78,8 @@ def displacement_tallies(proposal: Proposal, future: np.ndarray) -> Tallies:
 
 
 def comfort_score(plan: Trajectory) -> float:
-    """Share of the six comfort quantities that hold over a whole plan.
-
-    As for drives, without the last three steps: the public recipes repeat the last difference, and any plan that ends
-    while it brakes or accelerates would have a jerk there.
-    """
-    felt = dynamics(plan.positions, plan.yaws)
-    held = [((felt[name] > low) & (felt[name] < high))[:-3].all() for name, (low, high) in BOUNDS.items()]
-    return float(np.mean(held))
+    """Share of the six comfort quantities that hold over a whole plan, as `exceeded` judges them."""
+    return 1.0 - len(exceeded(plan.positions, plan.yaws)) / len(BOUNDS)
 
 
 def _add(tallies: Tallies, more: Tallies) -> None:

@@ -2,21 +2,16 @@
 
 from alpamayo_ros.reasoning.causes import allowed_causes, can_occur, causes_within, may_cause, unexplained
 from alpamayo_ros.reasoning.composer import compose, phrasings
-from alpamayo_ros.reasoning.consistency import AxisVerdict, ConsistencyVerdict, check_consistency
-from alpamayo_ros.reasoning.meta_actions import LaneTrack, MetaActions, meta_actions, segment_motion
-from alpamayo_ros.reasoning.parser import ParsedTrace, ReadStatus, parse
+from alpamayo_ros.reasoning.consistency import check_consistency
+from alpamayo_ros.reasoning.meta_actions import LaneTrack, meta_actions, segment_motion
+from alpamayo_ros.reasoning.parser import parse
 from alpamayo_ros.reasoning.quality import FailedCheck, QualityCheck, failed_checks
 from alpamayo_ros.reasoning.vocabulary import VocabularyError, canonical_components, describe, spoken
 
 __all__ = [
-    "AxisVerdict",
-    "ConsistencyVerdict",
     "FailedCheck",
     "LaneTrack",
-    "MetaActions",
-    "ParsedTrace",
     "QualityCheck",
-    "ReadStatus",
     "VocabularyError",
     "allowed_causes",
     "can_occur",

@@ -20,16 +20,19 @@ import math
 from dataclasses import dataclass
 
 from alpamayo_ros.reasoning.causes import AnyDecision, may_cause
-from alpamayo_ros.reasoning.meta_actions import CUT_SPEEDS, LANE_CHANGE_OFFSET, TURN_HEADING, MetaActions
-from alpamayo_ros.reasoning.parser import ParsedTrace
+from alpamayo_ros.reasoning.meta_actions import CUT_SPEEDS, LANE_CHANGE_OFFSET, TURN_HEADING
 from alpamayo_ros.reasoning.vocabulary import SIDES
 from alpamayo_ros.types import (
+    AxisVerdict,
+    ConsistencyVerdict,
     Decision,
     LaneAction,
     LateralAction,
     LateralDecision,
     LongitudinalAction,
     LongitudinalDecision,
+    MetaActions,
+    ParsedTrace,
 )
 
 _LONG = LongitudinalDecision
@@ -167,27 +170,6 @@ _EXPLAINED: dict[AnyDecision | None, str] = {
     **{_LAT(f"lane_change_{s}"): f"a lane change to the {s}" for s in SIDES},
     **{_LAT(f"turn_{s}"): f"a {s} turn" for s in SIDES},
 }
-
-
-@dataclass(frozen=True)
-class AxisVerdict:
-    """Agreement on one axis, and why, for example "explained a yield but the plan accelerates by 3.1 m/s"."""
-
-    agrees: bool
-    reason: str
-
-
-@dataclass(frozen=True)
-class ConsistencyVerdict:
-    """Agreement of words and motion on both axes."""
-
-    longitudinal: AxisVerdict
-    lateral: AxisVerdict
-
-    @property
-    def consistent(self) -> bool:
-        """True if and only if both axes agree; int() of it is the reward."""
-        return self.longitudinal.agrees and self.lateral.agrees
 
 
 def check_consistency(parsed: ParsedTrace, actions: MetaActions) -> ConsistencyVerdict:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from alpamayo_ros.types import LaneAction, LateralAction, LongitudinalAction, MetaAction, Trajectory
+from alpamayo_ros.types import LaneAction, LateralAction, LongitudinalAction, MetaAction, MetaActions, Trajectory
 
 TICK = 0.1  # s; the autolabeler's DELTA_TIMESTAMP, and the step of the action space
 
@@ -69,34 +69,6 @@ class LaneTrack:
 
     offsets: np.ndarray
     lane_ids: np.ndarray
-
-
-@dataclass(frozen=True)
-class MetaActions:
-    """All levels of one trajectory, and the few figures that a verdict is worded with.
-
-    longitudinal, lateral: gapless segments over the whole trajectory.
-    lane: likewise, or empty when it cannot be known (no lane data and a curved path).
-    lane_known_from_map: whether `lane` rests on lane data; else on the path's own shape.
-    initial_speed, final_speed: m/s.
-    distance: metres travelled.
-    heading_change: rad from first to last, positive to the left.
-    offset_left, offset_right: the farthest the car moves to either side of its initial offset, metres, both ≥ 0; zero
-        when the lane level is unknown.
-    final_offset: metres to the left of the initial offset at the end; zero when the lane level is unknown.
-    """
-
-    longitudinal: tuple[MetaAction, ...]
-    lateral: tuple[MetaAction, ...]
-    lane: tuple[MetaAction, ...]
-    lane_known_from_map: bool
-    initial_speed: float
-    final_speed: float
-    distance: float
-    heading_change: float
-    offset_left: float
-    offset_right: float
-    final_offset: float
 
 
 def meta_actions(trajectory: Trajectory, lane: LaneTrack | None = None) -> MetaActions:

@@ -14,7 +14,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from alpamayo_ros.reasoning.causes import CROSSERS, LOADING_BUSES, STOP_CONTROLS, STOPPING_LIGHTS
@@ -25,6 +24,8 @@ from alpamayo_ros.types import (
     Decision,
     LateralDecision,
     LongitudinalDecision,
+    ParsedTrace,
+    ReadStatus,
 )
 
 # A trace is one sentence of some 15 words. Longer text is something else, and reading it piecewise would be a guess.
@@ -35,31 +36,6 @@ MAX_UNKNOWN_WORDS, MAX_UNKNOWN_SHARE = 2, 0.25
 _LONG = LongitudinalDecision
 _LAT = LateralDecision
 _C = ComponentCategory
-
-
-class ReadStatus(StrEnum):
-    """How much of a text was understood."""
-
-    PARSED = "parsed"
-    PARTLY_PARSED = "partly_parsed"
-    UNPARSED = "unparsed"
-
-
-@dataclass(frozen=True)
-class ParsedTrace:
-    """What a text says.
-
-    text: the text as given.
-    decision: None exactly when the status is UNPARSED. `Decision(None, None)` is an explicit "no change".
-    components: in the order in which the text names them.
-    problems: why the text is not, or not wholly, understood; empty exactly when the status is PARSED.
-    """
-
-    text: str
-    status: ReadStatus
-    decision: Decision | None
-    components: tuple[CriticalComponent, ...]
-    problems: tuple[str, ...]
 
 
 def parse(text: str) -> ParsedTrace:

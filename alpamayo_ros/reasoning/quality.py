@@ -12,9 +12,9 @@ from enum import StrEnum
 
 from alpamayo_ros.reasoning.causes import LEADS, STOPPING_LIGHTS, WEATHER, Selector, causes_within, unexplained
 from alpamayo_ros.reasoning.composer import MAX_WORDS, MIN_WORDS
-from alpamayo_ros.reasoning.parser import ReadStatus, parse
+from alpamayo_ros.reasoning.parser import parse
 from alpamayo_ros.reasoning.vocabulary import describe, spoken
-from alpamayo_ros.types import ComponentCategory, CriticalComponent, Decision
+from alpamayo_ros.types import ComponentCategory, CriticalComponent, Decision, ReadStatus
 
 
 class QualityCheck(StrEnum):

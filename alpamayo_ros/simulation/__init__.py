@@ -5,8 +5,8 @@ accelerations and curvatures. Pictures: `Renderer(default_rig()).render_all(worl
 `explain`; figures: `score_drive`.
 """
 
+from alpamayo_ros.reasoning.comfort import comfort
 from alpamayo_ros.simulation.cameras import DenseLabels, Labeller, Renderer, Seen
-from alpamayo_ros.simulation.comfort import comfort
 from alpamayo_ros.simulation.episode import Episode, drive_expert
 from alpamayo_ros.simulation.expert import Command, Expert
 from alpamayo_ros.simulation.explanation import Cause, Explanation, explain

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from alpamayo_ros.reasoning.comfort import BOUNDS, dynamics
 from alpamayo_ros.simulation.actor import Actor
 from alpamayo_ros.simulation.box import corners, meet
-from alpamayo_ros.simulation.comfort import BOUNDS, dynamics
 from alpamayo_ros.simulation.road import LaneKind, RoadMap
 from alpamayo_ros.simulation.world import EGO_LENGTH, EGO_WIDTH, Ego, World
 

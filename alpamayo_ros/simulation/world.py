@@ -111,6 +111,12 @@ class World:
     def finished(self) -> bool:
         return self.time >= DURATION - 1e-9
 
+    @property
+    def instruction(self) -> str | None:
+        """What a navigation device says now, such as "Turn left in 40 m"."""
+        route = self.scenario.route
+        return route.navigation_at(route.path.project(self.ego.x, self.ego.y)[0])
+
     def copy(self) -> World:
         """An independent copy; the scenario is shared."""
         return replace(self, actors=[actor.copy() for actor in self.actors])

@@ -12,25 +12,45 @@ from alpamayo_ros.types.decision import (
     LongitudinalDecision,
     MetaAction,
 )
+from alpamayo_ros.types.judgement import (
+    AxisVerdict,
+    ConsistencyVerdict,
+    GateCheck,
+    GateFailure,
+    GateVerdict,
+    Judgement,
+    MetaActions,
+    ParsedTrace,
+    ReadStatus,
+)
 from alpamayo_ros.types.observation import EgoHistory, Observation, ObservationError
 from alpamayo_ros.types.plan import Plan, PlanSample, Trajectory
 
 __all__ = [
+    "AxisVerdict",
     "CameraFrames",
     "CameraRole",
     "ComponentCategory",
+    "ConsistencyVerdict",
     "CriticalComponent",
     "Decision",
     "EgoHistory",
+    "GateCheck",
+    "GateFailure",
+    "GateVerdict",
+    "Judgement",
     "LaneAction",
     "LateralAction",
     "LateralDecision",
     "LongitudinalAction",
     "LongitudinalDecision",
     "MetaAction",
+    "MetaActions",
     "Observation",
     "ObservationError",
+    "ParsedTrace",
     "Plan",
     "PlanSample",
+    "ReadStatus",
     "Trajectory",
 ]

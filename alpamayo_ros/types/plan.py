@@ -1,10 +1,12 @@
-"""What the policy answers: K sampled trajectories, each with its Chain of Causation."""
+"""What the policy answers: K sampled trajectories, each with its Chain of Causation and what was found about it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 import numpy as np
+
+from alpamayo_ros.types.judgement import Judgement
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,6 +57,7 @@ class PlanSample:
 class Plan:
     """All samples for one observation.
 
+    judgements: one for each sample.
     selected: index of the sample to drive; `selection` says by which rule.
     latencies_ms: wall time by stage.
     model, revision: where the weights came from.
@@ -62,6 +65,7 @@ class Plan:
 
     t0_ns: int
     samples: tuple[PlanSample, ...]
+    judgements: tuple[Judgement, ...]
     selected: int
     selection: str
     seed: int
@@ -72,3 +76,8 @@ class Plan:
     @property
     def chosen(self) -> PlanSample:
         return self.samples[self.selected]
+
+    @property
+    def judgement(self) -> Judgement:
+        """Of the chosen sample."""
+        return self.judgements[self.selected]

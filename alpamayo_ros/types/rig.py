@@ -1,4 +1,4 @@
-"""Cameras on a vehicle: intrinsics (pinhole and f-theta), where each is mounted, and which way it looks.
+"""Cameras on a vehicle: intrinsics (pinhole, distorted, f-theta), where each is mounted, and which way it looks.
 
 Frames: rig — x forward, y left, z up, origin on the ground under the middle of the rear axle. Camera — x right, y down,
 z along the optical axis. Pixels — x right, y down, (0, 0) is the middle of the first pixel.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -104,7 +105,72 @@ class FTheta:
         )
 
 
-Intrinsics = Pinhole | FTheta
+@dataclass(frozen=True)
+class Distorted:
+    """A pinhole whose lens bends rays: the radial and tangential distortion of OpenCV and of ROS (`plumb_bob`,
+    `rational_polynomial`).
+
+    distortion: k1, k2, p1, p2, k3, k4, k5, k6. Beyond `limit` the picture would fold back, and points are not seen.
+    """
+
+    width: int
+    height: int
+    fx: float
+    fy: float
+    cx: float
+    cy: float
+    distortion: tuple[float, float, float, float, float, float, float, float]
+
+    @cached_property
+    def limit(self) -> float:
+        """Tangent of the angle to the axis up to which the lens takes larger angles further out; 85° at most."""
+        reach = np.linspace(0.0, math.tan(math.radians(85.0)), 4000)
+        radial, bottom = self._radial(reach**2)
+        folds = np.flatnonzero((np.diff(reach * radial) <= 0.0) | (bottom[1:] <= 0.0))
+        return float(reach[folds[0]] if folds.size else reach[-1])
+
+    def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Pixels (..., 2) of points (..., 3) in the camera frame, and whether each is seen (...,)."""
+        front = points[..., 2] > 1e-3
+        flat = points[..., :2] / np.where(front, points[..., 2], 1e-3)[..., None]
+        reach = np.linalg.norm(flat, axis=-1)
+        seen = front & (reach < self.limit)
+        flat = flat * np.minimum(1.0, self.limit / np.maximum(reach, 1e-9))[..., None]
+        bent = flat * self._radial((flat**2).sum(axis=-1))[0][..., None] + self._tangential(flat)
+        return bent * (self.fx, self.fy) + (self.cx, self.cy), seen
+
+    def unproject(self, pixels: np.ndarray) -> np.ndarray:
+        """Unit rays (..., 3) in the camera frame through pixels (..., 2)."""
+        bent = (pixels - (self.cx, self.cy)) / (self.fx, self.fy)
+        flat = bent
+        for _ in range(50):  # there is no closed form; each round is nearer, as far as lenses are made
+            flat = (bent - self._tangential(flat)) / self._radial((flat**2).sum(axis=-1))[0][..., None]
+        rays = np.concatenate([flat, np.ones_like(flat[..., :1])], axis=-1)
+        return rays / np.linalg.norm(rays, axis=-1, keepdims=True)
+
+    def resized(self, width: int, height: int) -> Distorted:
+        """The same lens with another number of pixels."""
+        sx, sy = width / self.width, height / self.height
+        cx, cy = (self.cx + 0.5) * sx - 0.5, (self.cy + 0.5) * sy - 0.5
+        return Distorted(width, height, self.fx * sx, self.fy * sy, cx, cy, self.distortion)
+
+    def _radial(self, square: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Factor of the distance from the axis, at its square (...,), and the denominator in it."""
+        k1, k2, _, _, k3, k4, k5, k6 = self.distortion
+        bottom = 1.0 + square * (k4 + square * (k5 + square * k6))
+        return (1.0 + square * (k1 + square * (k2 + square * k3))) / bottom, bottom
+
+    def _tangential(self, flat: np.ndarray) -> np.ndarray:
+        """(..., 2) shift of places (..., 2)."""
+        p1, p2 = self.distortion[2:4]
+        x, y = flat[..., 0], flat[..., 1]
+        square = x**2 + y**2
+        return np.stack(
+            [2.0 * p1 * x * y + p2 * (square + 2.0 * x**2), p1 * (square + 2.0 * y**2) + 2.0 * p2 * x * y], axis=-1
+        )
+
+
+Intrinsics = Pinhole | FTheta | Distorted
 
 
 @dataclass(frozen=True, eq=False)

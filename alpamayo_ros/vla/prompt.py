@@ -60,11 +60,8 @@ def driving_prompt(
     grid_thw: (images, 3), camera by camera, oldest frame first. cameras: their roles, ascending.
     history_bins: (48,) delta tokens. navigation: 1.5 only; it is text from outside.
     """
-    if navigation is not None and not config.takes_navigation:
-        raise ModelInputError(
-            f"navigation text {navigation!r} was given, but {config.model_type} was trained without navigation; "
-            "drop the text or use a 1.5 model"
-        )
+    if navigation is not None:
+        check_takes_navigation(config, navigation)
     if len(history_bins) != config.tokens_per_history_traj:
         raise ModelInputError(f"{len(history_bins)} history tokens; the model expects {config.tokens_per_history_traj}")
     ids = tokenizer.encode(_opening() + _pictures(config, grid_thw, cameras))
@@ -77,6 +74,15 @@ def driving_prompt(
         ids += tokenizer.encode_outside(navigation)
         ids.append(tokenizer.special_ids["route_end"])
     return ids + tokenizer.encode(REQUEST + _closing("<|cot_start|>"))
+
+
+def check_takes_navigation(config: ModelConfig, text: str) -> None:
+    """Raises ModelInputError for a model that was trained without driving instructions."""
+    if not config.takes_navigation:
+        raise ModelInputError(
+            f"navigation text {text[:60]!r} was given, but {config.model_type} was trained without navigation; "
+            "drop the text or use a 1.5 model"
+        )
 
 
 def question_prompt(

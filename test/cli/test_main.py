@@ -39,7 +39,10 @@ def test_the_installed_command_refuses_a_damaged_picture_in_one_line(tmp_path):
     arguments = ["plan", "--images", images, "--ego", ego, "--model", FOLDER / "ar1_tiny", "--output", tmp_path]
     ran = subprocess.run([COMMAND, *arguments], capture_output=True, check=False, text=True)
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert ran.stderr == f"Error: {picture} is no readable picture; it is damaged or truncated\n"
+    assert ran.stderr == (
+        f"Error: camera front_wide_120: {picture} is no readable picture; it is damaged or truncated "
+        f"(stamp {END_NS} ns)\n"
+    )
 
 
 @pytest.mark.parametrize("fault", [ValueError("ours"), OSError("ours")])

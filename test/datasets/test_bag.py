@@ -5,7 +5,8 @@ from rosbags.highlevel import AnyReader
 from rosbags.typesys import Stores, get_typestore
 from scipy.spatial.transform import Rotation
 
-from alpamayo_ros.datasets.bag import BagOptions, camera_info, write_bag
+from alpamayo_ros.datasets.bag import BagOptions, write_bag
+from alpamayo_ros.datasets.sensor_messages import camera_info
 from alpamayo_ros.datasets.staging import DatasetError
 from alpamayo_ros.types import CameraRole
 from alpamayo_ros.types.rig import default_rig

@@ -6,7 +6,7 @@ import pytest
 
 from alpamayo_ros.datasets.captions import captions_of
 from alpamayo_ros.datasets.drive import Drive
-from alpamayo_ros.datasets.film import moments_of, write_film
+from alpamayo_ros.datasets.film import Reel, moments_of, write_film
 from alpamayo_ros.datasets.outline import outlines
 from alpamayo_ros.datasets.overlay import CAUSE_COLOUR, draw_outlines, draw_path, speed_colour
 from alpamayo_ros.datasets.page import Caption, draw_page, page_rig
@@ -26,8 +26,9 @@ def test_a_video_can_be_played_and_its_strip_seen(drive, tmp_path):
     captions = captions_of(drive)
     assert len(captions) == 31
     assert captions[0].sentence.endswith((".", ")"))
-    moments = write_film(drive, captions[:6], tmp_path / "a.mp4", tmp_path / "a.png", ticks=range(6), moments=3)
+    moments = moments_of(captions[:6], 3)
     assert len(moments) == 3
+    write_film([Reel(drive, captions, range(6), moments)], tmp_path / "a.mp4", tmp_path / "a.png")
     video = cv2.VideoCapture(str(tmp_path / "a.mp4"))
     frames = []
     while (got := video.read())[0]:
@@ -35,6 +36,23 @@ def test_a_video_can_be_played_and_its_strip_seen(drive, tmp_path):
     assert len(frames) == 6
     assert frames[0].shape == (720, 1280, 3)
     assert cv2.imread(str(tmp_path / "a.png")).shape == (1080, 1920, 3)
+
+
+def test_drives_follow_each_other_in_a_film_and_an_end_stays(drive, tmp_path):
+    caption = Caption(None, "Nothing to read.", {}, None, ("OFF THE ROAD",))
+    reels = [Reel(drive, [caption] * 31, range(2), {1}), Reel(drive, [caption] * 31, range(28, 31), {28, 30}, hold=4)]
+    write_film(reels, tmp_path / "a.mp4", tmp_path / "a.png")
+    assert int(cv2.VideoCapture(str(tmp_path / "a.mp4")).get(cv2.CAP_PROP_FRAME_COUNT)) == 2 + 3 + 3
+    assert cv2.imread(str(tmp_path / "a.png")).shape == (1080, 1920, 3), "three moments, two in a row"
+
+
+def test_what_went_wrong_is_red_below_the_picture(drive):
+    plain, alarmed = (draw_page(drive, 5, Caption(None, "", {}, None, alarms)) for alarms in ((), ("OFF THE ROAD",)))
+    rows, columns = np.nonzero((plain != alarmed).any(axis=2))
+    assert rows.min() > 576
+    red, green, blue = np.median(alarmed[rows, columns], axis=0)
+    assert red > 2 * green
+    assert red > 2 * blue
 
 
 def test_the_path_lies_on_the_road_ahead(drive):

@@ -24,6 +24,10 @@ def drive(tmp_path: Path) -> tuple[Path, Path]:
     return write_drive(tmp_path, [TELE, FRONT])
 
 
+def noise(shape: tuple[int, ...]) -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
+
+
 def observed(drive: tuple[Path, Path], t0_ns: int = END_NS, slop_ns: int = 50_000_000):
     recording = Recording.open(*drive)
     return recording.observation_at(t0_ns, frames=4, history_steps=16, slop_ns=slop_ns, navigation="Go on")
@@ -40,7 +44,7 @@ def test_a_recording_is_observed_at_its_newest_time(drive):
 
 def test_pictures_are_rgb(drive):
     picture = np.zeros((120, 160, 3), dtype=np.uint8)
-    picture[..., 2] = 200  # red, to cv2
+    picture[:60, :, 2] = 200  # red, to cv2
     assert cv2.imwrite(str(drive[0] / FRONT.label / f"{END_NS}.png"), picture)
     assert observed(drive).cameras[0].images[-1, 0, 0].tolist() == [200, 0, 0]
 
@@ -103,7 +107,7 @@ def test_a_picture_that_was_cut_off_is_refused(drive, suffix, kept):
     path = folder / f"{END_NS}{suffix}"
     assert cv2.imwrite(str(path), whole)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
-    with pytest.raises(RecordingError, match=rf"{path} is no readable picture; it is damaged or truncated"):
+    with pytest.raises(Refusal, match=rf"camera front_tele_30: {path} is no readable picture; it is damaged"):
         observed(drive)
 
 
@@ -113,13 +117,23 @@ def test_a_picture_with_an_absurd_size_is_refused(drive):
     data[16:24] = struct.pack(">II", 200_000, 200_000)
     data[29:33] = struct.pack(">I", zlib.crc32(data[12:29]))
     path.write_bytes(data)
-    with pytest.raises(RecordingError, match=rf"{path} is no readable picture; it is damaged or truncated"):
+    with pytest.raises(Refusal, match=rf"camera front_tele_30: {path} is no readable picture; it is damaged"):
+        observed(drive)
+
+
+def test_a_black_picture_and_a_frozen_camera_are_refused(drive):
+    folder = drive[0] / TELE.label
+    (folder / f"{END_NS}.png").write_bytes((folder / f"{END_NS - 100_000_000}.png").read_bytes())
+    with pytest.raises(Refusal, match=r"camera front_tele_30: it shows the same picture .* although the vehicle moved"):
+        observed(drive)
+    assert cv2.imwrite(str(folder / f"{END_NS}.png"), np.zeros((120, 160, 3), dtype=np.uint8))
+    with pytest.raises(Refusal, match="camera front_tele_30: its picture is black"):
         observed(drive)
 
 
 def test_pictures_of_differing_sizes_are_refused(drive):
-    assert cv2.imwrite(str(drive[0] / TELE.label / f"{END_NS}.png"), np.zeros((120, 162, 3), dtype=np.uint8))
-    with pytest.raises(RecordingError, match=r"front_tele_30: pictures of one camera differ in size: \[\(120, 160"):
+    assert cv2.imwrite(str(drive[0] / TELE.label / f"{END_NS}.png"), noise((120, 162, 3)))
+    with pytest.raises(Refusal, match="camera front_tele_30: its pictures differ in size: 160×120, 162×120"):
         observed(drive)
 
 
@@ -135,7 +149,7 @@ def test_poses_that_are_no_file_are_refused(drive, name):
     ("header", "rows", "message"),
     [
         ("time,x,y,z", ROWS, f"lacks the columns stamp_ns, qx, qy, qz, qw; its header must name {EGO_HEADER}"),
-        (EGO_HEADER, [], "0 ego poses; at least two are needed"),
+        (EGO_HEADER, [], "0 poses; at least two are needed"),
         (EGO_HEADER, [ROWS[0], "1,2,three,0,0,0,0,1"], r"line 3: .*'three'.* is not one number for each column"),
         (EGO_HEADER, ["", ROWS[0], "1.7e18,0,0,0,0,0,0,1"], r"line 4: .*'1.7e18'.* the stamp in whole ns"),
         (EGO_HEADER, [f"{2**63},0,0,0,0,0,0,1"], "line 2: .* the stamp in whole ns"),

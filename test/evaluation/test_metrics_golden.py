@@ -6,7 +6,7 @@ from golden_data import arrays
 
 from alpamayo_ros.evaluation.corner_distance import corner_distance
 from alpamayo_ros.evaluation.displacement import ade, min_ade
-from alpamayo_ros.simulation.comfort import comfort, dynamics
+from alpamayo_ros.reasoning.comfort import comfort, dynamics
 
 pytestmark = pytest.mark.golden
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from alpamayo_ros.reasoning.causes import CAUSES, can_occur, causes_within, explains_no_change, unexplained
 from alpamayo_ros.reasoning.composer import compose, phrasings
-from alpamayo_ros.reasoning.parser import ReadStatus, parse
+from alpamayo_ros.reasoning.parser import parse
 from alpamayo_ros.reasoning.quality import failed_checks
 from alpamayo_ros.reasoning.vocabulary import (
     UNSPOKEN_ATTRIBUTES,
@@ -25,6 +25,7 @@ from alpamayo_ros.types import (
     Decision,
     LateralDecision,
     LongitudinalDecision,
+    ReadStatus,
 )
 
 DECISIONS = [

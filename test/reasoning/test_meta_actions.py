@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reasoning.motions import sideways, unicycle, within
 
-from alpamayo_ros.reasoning.meta_actions import LaneTrack, MetaActions, meta_actions, segment_motion
-from alpamayo_ros.types import LaneAction, LateralAction, LongitudinalAction
+from alpamayo_ros.reasoning.meta_actions import LaneTrack, meta_actions, segment_motion
+from alpamayo_ros.types import LaneAction, LateralAction, LongitudinalAction, MetaActions
 
 
 def speed_labels(actions: MetaActions) -> list[str]:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from alpamayo_ros.reasoning.parser import ReadStatus, parse
-from alpamayo_ros.types import Decision, LateralDecision, LongitudinalDecision
+from alpamayo_ros.reasoning.parser import parse
+from alpamayo_ros.types import Decision, LateralDecision, LongitudinalDecision, ReadStatus
 
 SET, FOLLOW = LongitudinalDecision.SET_SPEED_TRACKING, LongitudinalDecision.LEAD_OBSTACLE_FOLLOWING
 ADAPT, GAP = LongitudinalDecision.SPEED_ADAPTATION, LongitudinalDecision.GAP_SEARCHING

@@ -60,13 +60,20 @@ target_link_libraries(downstream ${alpamayo_ros_TARGETS})
 """
 
 DOWNSTREAM_CPP = """
-#include <alpamayo_ros/msg/waypoint.hpp>
+#include <alpamayo_ros/msg/driving_plan.hpp>
 #include <iostream>
 int main() {
-  alpamayo_ros::msg::Waypoint waypoint;
-  waypoint.time_from_start.sec = 6;
-  waypoint.speed = 8.5f;
-  std::cout << alpamayo_ros::msg::to_yaml(waypoint, true);
+  using namespace alpamayo_ros::msg;
+  DrivingPlan plan;
+  plan.samples.resize(1);
+  plan.samples[0].waypoints.resize(64);
+  plan.samples[0].waypoints[0].speed = 8.5f;
+  plan.samples[0].reasoning.longitudinal = ChainOfCausation::LONGITUDINAL_YIELD;
+  plan.samples[0].reasoning.components.resize(1);
+  plan.samples[0].reasoning.components[0].category = CriticalComponent::TRAFFIC_LIGHT;
+  plan.gate.failures.resize(1);
+  plan.gate.failures[0].check = GateFailure::CURVATURE;
+  std::cout << to_yaml(plan, true);
 }
 """
 

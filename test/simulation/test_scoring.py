@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from alpamayo_ros.reasoning.comfort import comfort
 from alpamayo_ros.simulation.actor import Actor, ActorKind
 from alpamayo_ros.simulation.box import corners, meet
-from alpamayo_ros.simulation.comfort import comfort
 from alpamayo_ros.simulation.path import Path
 from alpamayo_ros.simulation.road import Lane, RoadMap
 from alpamayo_ros.simulation.route import Route

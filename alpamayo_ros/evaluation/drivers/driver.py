@@ -13,10 +13,14 @@ from alpamayo_ros.types import PlanSample, Trajectory
 
 @dataclass(frozen=True, eq=False)
 class Proposal:
-    """What a driver wants to do from t0 on: sampled trajectories in the ego frame at t0, and which one it drives."""
+    """What a driver wants to do from t0 on: sampled trajectories in the ego frame at t0, and which one it drives.
+
+    instead: what is driven where the chosen one may not be.
+    """
 
     samples: tuple[PlanSample, ...]
     selected: int = 0
+    instead: Trajectory | None = None
 
     @classmethod
     def of(cls, trajectory: Trajectory) -> Proposal:
@@ -26,6 +30,10 @@ class Proposal:
     @property
     def chosen(self) -> PlanSample:
         return self.samples[self.selected]
+
+    @property
+    def driven(self) -> Trajectory:
+        return self.chosen.trajectory if self.instead is None else self.instead
 
 
 class Driver(Protocol):

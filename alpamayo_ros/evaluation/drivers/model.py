@@ -8,7 +8,7 @@ import numpy as np
 
 from alpamayo_ros.datasets.drive import EPOCH_NS, TICK_NS
 from alpamayo_ros.evaluation.drivers.driver import Proposal
-from alpamayo_ros.policy import DrivingPolicy
+from alpamayo_ros.policy import MAX_REASONING_TOKENS, DrivingPolicy
 from alpamayo_ros.simulation.cameras import Renderer
 from alpamayo_ros.simulation.expert import Expert
 from alpamayo_ros.simulation.motion import seen_from
@@ -24,20 +24,28 @@ _SHAPE = 5.0 / 3.0  # width over height, the simulator's default
 class ModelDriver:
     """Looks through the cameras the model was trained with, at the size it reads, so that nothing is resized.
 
-    num_samples: trajectories sampled at every plan. The seed of a plan is made of those of the scenario and the tick.
+    num_samples: trajectories sampled at every plan. seed: of every plan, as a node on a car has it; by default it is
+    made of the scenario's and the tick. max_reasoning_tokens: as in `DrivingPolicy.plan`.
     """
 
     explains = True
 
-    def __init__(self, policy: DrivingPolicy, num_samples: int, ticks_per_plan: int) -> None:
+    def __init__(
+        self,
+        policy: DrivingPolicy,
+        num_samples: int,
+        ticks_per_plan: int,
+        *,
+        seed: int | None = None,
+        max_reasoning_tokens: int = MAX_REASONING_TOKENS,
+    ) -> None:
         self.name, self.revision = policy.name, policy.revision
         self.ticks_per_plan = ticks_per_plan
         self._policy, self._num_samples = policy, num_samples
+        self._seed, self._max_reasoning_tokens = seed, max_reasoning_tokens
         config = policy.model.config
         self._roles = tuple(CameraRole(role) for role in config.camera_roles)
-        width, height = picture_size(config)
-        # Thin things show in small pictures only when these are drawn larger and averaged.
-        self._renderer = Renderer(default_rig(width, height, self._roles), 2 if width <= 640 else 1)
+        self._renderer = renderer_of(config)
         self._pictures: list[tuple[World, dict[CameraRole, np.ndarray]]] = []
 
     def take_over(self, mind: Expert) -> None:
@@ -46,8 +54,13 @@ class ModelDriver:
     def propose(self, driven: Sequence[World], steps: int) -> Proposal:
         now = driven[-1]
         # Any two seeds give streams that have nothing in common: neighbouring ones may be used.
-        seed = now.scenario.seed * 1000 + now.tick
-        plan = self._policy.plan(self.observe(driven), num_samples=self._num_samples, seed=seed)
+        seed = now.scenario.seed * 1000 + now.tick if self._seed is None else self._seed
+        plan = self._policy.plan(
+            self.observe(driven),
+            num_samples=self._num_samples,
+            seed=seed,
+            max_reasoning_tokens=self._max_reasoning_tokens,
+        )
         return Proposal(plan.samples, plan.selected)
 
     def observe(self, driven: Sequence[World]) -> Observation:
@@ -61,10 +74,7 @@ class ModelDriver:
         )
         past = [world.ego for world in driven[-config.history_steps :]]
         history = EgoHistory(*(part.astype(np.float32) for part in seen_from(now.ego, past)))
-        navigation = None
-        if config.takes_navigation:
-            route = now.scenario.route
-            navigation = route.navigation_at(route.path.project(now.ego.x, now.ego.y)[0])
+        navigation = now.instruction if config.takes_navigation else None
         return Observation(int(stamps[-1]), cameras, history, navigation)
 
     def _look(self, worlds: Sequence[World]) -> None:
@@ -73,6 +83,13 @@ class ModelDriver:
         self._pictures = [
             (world, known[id(world)] if id(world) in known else self._renderer.render_all(world)) for world in worlds
         ]
+
+
+def renderer_of(config: ModelConfig) -> Renderer:
+    """The cameras that a model looks through, at the size it reads."""
+    width, height = picture_size(config)
+    # Thin things show in small pictures only when these are drawn larger and averaged.
+    return Renderer(default_rig(width, height, map(CameraRole, config.camera_roles)), 2 if width <= 640 else 1)
 
 
 def picture_size(config: ModelConfig) -> tuple[int, int]:

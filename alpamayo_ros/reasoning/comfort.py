@@ -50,3 +50,18 @@ def comfort(positions: np.ndarray, yaws: np.ndarray) -> dict[str, np.ndarray]:
         name: np.all((values > BOUNDS[name][0]) & (values < BOUNDS[name][1]), axis=-1).astype(np.float64)
         for name, values in dynamics(positions, yaws).items()
     }
+
+
+def exceeded(positions: np.ndarray, yaws: np.ndarray) -> dict[str, float]:
+    """The worst value of each quantity that leaves its bounds, for one plan of (N, 2 or 3) and (N,), N > 3.
+
+    Without the last three steps: the public recipes repeat the last difference, and any plan that ends while it brakes
+    or accelerates would have a jerk there.
+    """
+    worst = {}
+    for name, values in dynamics(positions, yaws).items():
+        low, high = BOUNDS[name]
+        value = float(values[int(np.argmax(np.maximum(values[:-3] - high, low - values[:-3])))])
+        if not low < value < high:
+            worst[name] = value
+    return worst

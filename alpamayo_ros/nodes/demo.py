@@ -1,0 +1,176 @@
+"""The demo: simulator and planner as two processes over real topics, scenarios in closed loop, all of it kept.
+
+This process is the simulator, the planner is its child. They go in lockstep, so that the drives do not depend on how
+fast the machine is.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import rclpy
+from nav_msgs.msg import Path as PathMessage
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import PointCloud2
+from trajectory_msgs.msg import MultiDOFJointTrajectory
+
+from alpamayo_ros.datasets.bag import Bag, open_bag
+from alpamayo_ros.datasets.drive import EPOCH_NS, TICK_NS
+from alpamayo_ros.datasets.film import write_film
+from alpamayo_ros.datasets.sensor_messages import Message
+from alpamayo_ros.evaluation.closed_loop import drive_policy
+from alpamayo_ros.evaluation.drivers.model import renderer_of
+from alpamayo_ros.evaluation.scene import Scene
+from alpamayo_ros.msg import DrivingPlan
+from alpamayo_ros.nodes.driven_scene import DrivenScene, live_line, table
+from alpamayo_ros.nodes.message_types import message_store
+from alpamayo_ros.nodes.planner_process import PlannerProcess
+from alpamayo_ros.nodes.sensor_feed import EVERYTHING, SensorFeed
+from alpamayo_ros.nodes.simulator import PAUSE_NS
+from alpamayo_ros.nodes.topic_driver import PLANNER, Answer, TopicDriver
+from alpamayo_ros.simulation.episode import drive_expert
+from alpamayo_ros.simulation.world import Variant
+from alpamayo_ros.vla.checkpoint import load_config
+
+SCENES = (
+    Scene("red_light", 1, Variant.NOMINAL),
+    Scene("jaywalker", 3, Variant.CHALLENGING),
+    Scene("cut_in", 1, Variant.NOMINAL),
+)
+DOMAINS = range(1, 102)
+"""ROS domains that are safe on every platform."""
+KEPT: dict[str, Any] = {
+    f"/{PLANNER}/plan": DrivingPlan,
+    f"/{PLANNER}/path": PathMessage,
+    f"/{PLANNER}/path_in_odom": PathMessage,
+    f"/{PLANNER}/trajectory": MultiDOFJointTrajectory,
+    f"/{PLANNER}/samples": PointCloud2,
+}
+"""What the bag has of the planner: all that is stamped, but the overlay, which the video shows."""
+
+
+class DemoError(RuntimeError):
+    """The demo cannot run: the message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class DemoModel:
+    """folder: of the model. options: parameters of the planner for it."""
+
+    folder: Path
+    language_model: Path | None
+    options: dict[str, Any]
+
+
+def run_demo(
+    model: DemoModel,
+    output: Path,
+    scenes: Sequence[Scene] = SCENES,
+    *,
+    seconds: float = 20.0,
+    timeout: float = 60.0,
+    say: Callable[[str], None],
+    progress: Callable[[range], Iterable[int]],
+) -> list[DrivenScene]:
+    """Drive the scenes; write bag, video, strip and summary into `output`, a folder that is there.
+
+    seconds: of each scene at most. timeout: for one plan, in seconds. say: takes what happens, line by line. progress:
+    wraps the pages of each scene's part of the video.
+    Raises PlannerError, NoPlanError or DemoError. No process is left, however it ends.
+    """
+    config, _ = load_config(model.folder, model.language_model)
+    renderer = renderer_of(config)
+    parameters = {
+        "rig": "simulator",
+        "model": str(model.folder),
+        "language_model": str(model.language_model or ""),
+        **model.options,
+    }
+    driven_scenes: list[DrivenScene] = []
+    with ExitStack() as stack:
+        domain = stack.enter_context(own_domain())
+        say(f"ROS_DOMAIN_ID={domain} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST: to look on with your own tools")
+        say("starting the planner: it loads the model and warms up …")
+        planner = stack.enter_context(PlannerProcess(parameters, output / "planner.log", domain))
+        context = stack.enter_context(_ros(domain))
+        node = Node("simulator", context=context)
+        bag = stack.enter_context(open_bag(output / "bag", store=message_store()))
+        for topic, kind in KEPT.items():
+            node.create_subscription(kind, topic, partial(_keep, bag, topic, kind), EVERYTHING, raw=True)
+        feed = SensorFeed(node, renderer, raw=False, navigation=config.takes_navigation, record=bag.write)
+        answers: list[Answer] = []
+
+        def on_answer(answer: Answer) -> None:
+            answers.append(answer)
+            say(live_line(answer))
+
+        driver = TopicDriver(node, feed, timeout=timeout, on_answer=on_answer, check=planner.check)
+        stack.callback(driver.close)
+        planner.bring_up(context)
+        driver.wait_for_planner()
+        first_ns = EPOCH_NS
+        for scene in scenes:
+            say(f"\n{scene.kind}, seed {scene.seed}, {scene.variant}")
+            reference = drive_expert(scene.build(), ticks=round(seconds * 10))
+            feed.begin(first_ns)
+            answers.clear()
+            driven, consistent = drive_policy(reference, driver)
+            driver.settle()
+            driven_scenes.append(DrivenScene.of(scene, reference, driven, tuple(answers), consistent))
+            say(f"→ {driven_scenes[-1].outcome()}")
+            first_ns += driven[-1].tick * TICK_NS + PAUSE_NS
+    say("\ndrawing the video …")
+    roles = renderer.rig.roles
+    reels = [scene.reel(roles, progress(range(len(scene.driven)))) for scene in driven_scenes]
+    write_film(reels, output / "drive.mp4", output / "drive.png")
+    summary = json.dumps([scene.figures() for scene in driven_scenes], indent=2, allow_nan=False)
+    (output / "summary.json").write_text(summary + "\n")
+    say("")
+    for line in table(driven_scenes):
+        say(line)
+    return driven_scenes
+
+
+@contextmanager
+def own_domain() -> Iterator[int]:
+    """A ROS domain that no other demo on this machine has, until the block ends. Raises DemoError where all are taken.
+
+    A name in the kernel stands for each; it is free again when its holder is gone, however it went (Linux).
+    """
+    with socket.socket(socket.AF_UNIX) as holder:
+        for domain in DOMAINS:
+            try:
+                holder.bind(f"\0alpamayo_ros-demo-{domain}")
+            except OSError:
+                continue
+            yield domain
+            return
+    raise DemoError(f"{len(DOMAINS)} demos run on this machine already; wait for one to end")
+
+
+@contextmanager
+def _ros(domain: int) -> Iterator[Context]:
+    context = Context()
+    # Ctrl-C stays Python's, so that everything is cleaned up on the way out.
+    rclpy.init(context=context, domain_id=domain, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        yield context
+    finally:
+        rclpy.shutdown(context=context)
+
+
+def _keep(bag: Bag, topic: str, kind: Any, data: bytes) -> None:
+    """Write a serialised message as it came, at the stamp it begins with (after 4 bytes that say how it is coded)."""
+    seconds, nanoseconds = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
+    package, name = kind.__module__.split(".")[0], kind.__name__
+    bag.write(Message(topic, f"{package}/msg/{name}", seconds * 1_000_000_000 + nanoseconds, data))

@@ -1,0 +1,156 @@
+"""What the planner hears: cameras and ego poses of a rig go into the timeline as they arrive, undecoded."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+from nav_msgs.msg import Odometry
+from rclpy.event_handler import SubscriptionEventCallbacks
+from rclpy.node import Node
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+
+from alpamayo_ros.nodes.parameters import Parameters
+from alpamayo_ros.nodes.pictures import decode
+from alpamayo_ros.nodes.rig_profile import CameraSource, OdometrySource, RigProfile, TfSource
+from alpamayo_ros.nodes.tf_poses import TfPoses
+from alpamayo_ros.timeline import Refusal, RefusalReason, Timeline
+from alpamayo_ros.types import CameraRole
+
+MESSAGES = {"raw": Image, "compressed": CompressedImage}
+
+
+@dataclass(frozen=True)
+class SerializedPicture:
+    """An image message as it came from the wire. Most are never looked at: a plan needs one frame in three at 30 Hz."""
+
+    data: bytes
+    kind: type
+
+    def decode(self) -> np.ndarray:
+        """(H, W, 3) uint8 RGB. Raises PictureError."""
+        return decode(deserialize_message(self.data, self.kind))
+
+
+def stamp_of(data: bytes) -> int:
+    """Nanoseconds of a serialized message that begins with a std_msgs/Header: four bytes of CDR encapsulation, the
+    second of which says the byte order, then int32 seconds and uint32 nanoseconds."""
+    seconds, nanoseconds = struct.unpack_from("<iI" if data[1] & 1 else ">iI", data, 4)
+    return int(seconds) * 1_000_000_000 + int(nanoseconds)
+
+
+def quality_of_service(reliability: str, depth: int) -> QoSProfile:
+    """Volatile, the newest `depth` kept; reliability: best_effort or reliable."""
+    return QoSProfile(depth=depth, reliability=ReliabilityPolicy[reliability.upper()])
+
+
+class Sensors:
+    """Subscriptions to the cameras and the ego source of a rig.
+
+    on_news: called after every message with its source, and whether it came after newer ones of that source.
+    on_refusal: for what was not let in, and for jumps.
+    infos: the newest CameraInfo by role, for drawing. fixed_frame: the frame of the ego poses, once one has come.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        rig: RigProfile,
+        timeline: Timeline,
+        parameters: Parameters,
+        on_news: Callable[[str, bool], None],
+        on_refusal: Callable[[Refusal], None],
+    ) -> None:
+        self._node, self._timeline = node, timeline
+        self._on_news, self._on_refusal = on_news, on_refusal
+        self._subscriptions: list[Any] = []
+        self._newest_ns: dict[str, int] = {}
+        self.infos: dict[CameraRole, CameraInfo] = {}
+        self.fixed_frame = ""
+        pictures = quality_of_service(parameters.image_reliability, parameters.image_depth)
+        for camera in rig.cameras.values():
+            self._listen(
+                MESSAGES[camera.transport], camera.topic, partial(self._on_picture, camera), pictures, raw=True
+            )
+            if camera.camera_info is not None:
+                self._listen(CameraInfo, camera.camera_info, partial(self._on_info, camera.role), pictures)
+        ego = OdometrySource(parameters.odometry_topic) if parameters.odometry_topic else rig.ego
+        if isinstance(ego, TfSource):
+            self._poses = TfPoses(node, ego, self._on_pose)
+        else:
+            quality = quality_of_service(parameters.odometry_reliability, parameters.odometry_depth)
+            self._listen(Odometry, ego.topic, self._on_odometry, quality)
+
+    def close(self) -> None:
+        for subscription in self._subscriptions:
+            self._node.destroy_subscription(subscription)
+        if hasattr(self, "_poses"):
+            self._poses.close()
+
+    def _listen(
+        self, kind: type, topic: str, take: Callable[[Any], None], quality: QoSProfile, raw: bool = False
+    ) -> None:
+        def incompatible(event: Any) -> None:
+            self._node.get_logger().error(
+                f"{topic} is published with a quality of service that this node does not hear "
+                f"(policy {event.last_policy_kind}); set image_reliability or odometry_reliability to best_effort"
+            )
+
+        def on_message(message: Any) -> None:
+            # All that waits: the executor takes one message of each topic in turn, and each turn costs more than the
+            # message. Odometry of 200 Hz would fall behind cameras of 10.
+            while message is not None:
+                take(message)
+                with subscription.handle:
+                    taken = subscription.handle.take_message(kind, raw)
+                message = None if taken is None else taken[0]
+
+        events = SubscriptionEventCallbacks(incompatible_qos=incompatible)
+        subscription = self._node.create_subscription(kind, topic, on_message, quality, event_callbacks=events, raw=raw)
+        self._subscriptions.append(subscription)
+
+    def _on_picture(self, camera: CameraSource, data: bytes) -> None:
+        picture = SerializedPicture(data, MESSAGES[camera.transport])
+        stamp = stamp_of(data)
+        self._take(f"camera {camera.role.label}", stamp, partial(self._timeline.add_frame, camera.role, stamp, picture))
+
+    def _on_info(self, role: CameraRole, info: CameraInfo) -> None:
+        self.infos[role] = info
+
+    def _on_odometry(self, message: Odometry) -> None:
+        pose = message.pose.pose
+        self._on_pose(message.header, pose.position, pose.orientation)
+
+    def _on_pose(self, header: Any, place: Any, turn: Any) -> None:
+        if self.fixed_frame and header.frame_id != self.fixed_frame:
+            before, self.fixed_frame = self.fixed_frame, header.frame_id
+            self._timeline.clear()
+            self._on_refusal(
+                Refusal(
+                    RefusalReason.EGO_JUMP,
+                    "ego",
+                    f"poses are in frame {header.frame_id!r} now, in {before!r} before; all before it is forgotten",
+                )
+            )
+        self.fixed_frame = header.frame_id
+        stamp = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
+        position, quaternion = np.array([place.x, place.y, place.z]), np.array([turn.x, turn.y, turn.z, turn.w])
+        self._take("ego", stamp, partial(self._timeline.add_pose, stamp, position, quaternion))
+
+    def _take(self, source: str, stamp_ns: int, add: Callable[[], None]) -> None:
+        try:
+            add()
+        except Refusal as refusal:
+            self._on_refusal(refusal)
+        self._on_news(source, stamp_ns < self._newest_ns.get(source, 0))
+        self._newest_ns[source] = stamp_ns
+
+
+TRANSIENT_LOCAL = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+"""A late subscriber hears the last message: for navigation."""

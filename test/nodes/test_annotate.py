@@ -1,0 +1,445 @@
+"""Bags in, bags with plans out: every t0, the same bytes each time, whatever is killed in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from dataclasses import replace
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bag_records import (
+    MS,
+    START,
+    TYPES,
+    Record,
+    along,
+    drive,
+    image,
+    later,
+    read_bag,
+    scenery,
+    transform,
+    write_bag,
+    write_rig,
+)
+from bag_records import stamp as stamp_of
+from command import alpamayo, refusal
+from golden_data import FOLDER
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from nuscenes_bag import nuscenes_records, write_nuscenes_rig
+from straight_policy import StraightPolicy
+
+from alpamayo_ros.datasets.bag_reader import BagReader
+from alpamayo_ros.datasets.staging import DatasetError
+from alpamayo_ros.nodes.annotator import OVERLAY, PATH, PLAN, REASONING, AnnotateOptions, Annotation, annotate
+from alpamayo_ros.nodes.rig_profile import RigProfile
+from alpamayo_ros.policy import DrivingPolicy
+from alpamayo_ros.vla.errors import ModelInputError
+
+PERIOD = 100 * MS
+HISTORY = 1500 * MS
+PLANNING = {"num_samples": 1, "seed": 0}
+
+
+class Straight(StraightPolicy):
+    """fails_at: the number of the observation that it refuses, as a model does that runs out of memory."""
+
+    def __init__(self, seconds: float = 0.0, fails_at: int | None = None) -> None:
+        super().__init__(seconds=seconds)
+        self.model.dtype = "float32"
+        self.fails_at = fails_at
+
+    def plan(self, observation, **options):
+        if len(self.seen) + 1 == self.fails_at:
+            raise ModelInputError("out of memory")
+        return super().plan(observation, may_reverse=False, **options)
+
+
+def annotated(bag: Path, rig: Path, output: Path, policy: StraightPolicy | None = None, **options) -> Annotation:
+    with BagReader(bag) as reader:
+        return annotate(
+            reader, RigProfile.open(rig), policy or Straight(), output,
+            AnnotateOptions(**{"planning": PLANNING, **options}), lambda *_: None,
+        )  # fmt: skip
+
+
+def t0s(output: Path, topic: str = PLAN) -> list[int]:
+    return [logged_ns for logged_ns, _ in read_bag(output).get(topic, [])]
+
+
+def expected(first: int, last: int, step: int = PERIOD) -> list[int]:
+    return [*range(first, last + 1, step)]
+
+
+def reasons(found: Annotation) -> dict[tuple[str, str], int]:
+    return {(str(reason), source): known.count for (reason, source), known in found.refused.items()}
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+@pytest.mark.parametrize("raw", [False, True])
+def test_every_t0_is_planned_and_logged_at_its_stamp(tmp_path, storage, raw):
+    bag = write_bag(tmp_path / "bag", drive(2.5, raw), storage)
+    rig = write_rig(tmp_path, "raw" if raw else "compressed")
+    found = annotated(bag, rig, tmp_path / "out", storage=storage)
+    wanted = expected(START + HISTORY, START + 2500 * MS)
+    assert (found.plans, found.resumed) == (len(wanted), 0)
+    out = read_bag(tmp_path / "out")  # by the types in the bag itself
+    assert set(out) == {PLAN, PATH, REASONING}
+    for topic in out:
+        assert [logged_ns for logged_ns, _ in out[topic]] == wanted
+    for logged_ns, plan in out[PLAN]:
+        assert stamp_of(plan.header) == logged_ns
+        assert stamp_of(plan.ego_pose.header) == logged_ns
+        assert plan.ego_pose.header.frame_id == "odom"
+        assert plan.ego_pose.pose.position.x == pytest.approx(along(logged_ns))
+        assert [cameras.role for cameras in plan.cameras] == [0, 1, 2, 6]
+        for cameras in plan.cameras:
+            stamps = [one.sec * 10**9 + one.nanosec for one in cameras.stamps]
+            assert stamps == [logged_ns - age * PERIOD for age in (3, 2, 1, 0)]
+    assert all(len(path.poses) == 64 for _, path in out[PATH])
+
+
+def test_the_right_pictures_belong_to_each_t0(tmp_path):
+    policy = Straight()
+    bag = write_bag(tmp_path / "bag", drive(1.6, raw=True))
+    annotated(bag, write_rig(tmp_path, "raw"), tmp_path / "out", policy)
+    assert [seen.t0_ns for seen in policy.seen] == [START + 1500 * MS, START + 1600 * MS]
+    for seen in policy.seen:
+        for camera in seen.cameras:
+            ticks = (camera.stamps_ns - START) // (20 * MS)
+            wanted = np.stack([scenery(camera.role, int(tick)) for tick in ticks])
+            np.testing.assert_array_equal(camera.images, wanted)
+
+
+def test_the_same_bag_gives_the_same_bytes(tmp_path):
+    bag = write_bag(tmp_path / "bag", drive(1.6))
+    rig = write_rig(tmp_path)
+    outputs = [tmp_path / name / "out" for name in "ab"]
+    for output in outputs:
+        ran = alpamayo(
+            "annotate", bag, "--rig", rig, "--model", FOLDER / "ar1_tiny", "--device", "cpu", "--out", output,
+            "--samples", 2, "--max-reasoning-tokens", 4, "--overlay", "--copy", "--json",
+        )  # fmt: skip
+        assert (ran.exit_code, ran.stderr) == (0, ""), ran.output
+        assert json.loads(ran.stdout)["plans"] == 2
+    for name in ("out.mcap", "metadata.yaml"):
+        assert (outputs[0] / name).read_bytes() == (outputs[1] / name).read_bytes()
+    assert len(read_bag(outputs[0])[PLAN][0][1].samples) == 2
+
+
+def test_every_nth_and_part_of_a_bag(tmp_path):
+    bag = write_bag(tmp_path / "bag", drive(4.0))
+    rig = write_rig(tmp_path)
+    annotated(bag, rig, tmp_path / "every", every=5)
+    assert t0s(tmp_path / "every") == expected(START + HISTORY, START + 4000 * MS, 5 * PERIOD)
+    found = annotated(bag, rig, tmp_path / "part", start=2.55, end=3.25)
+    # Messages were logged 3 ms after their stamps, and the bag begins with the first log time.
+    assert t0s(tmp_path / "part") == expected(START + 2600 * MS, START + 3200 * MS)
+    assert found.refused == {}
+
+
+def test_the_source_is_copied_as_it_was(tmp_path):
+    records = [
+        Record("/tf_static", START, transform(START, "base_link", "camera", 1.0)),
+        *drive(1.7),
+    ]
+    bag = write_bag(tmp_path / "bag", records)
+    annotated(bag, write_rig(tmp_path), tmp_path / "out", copy=True)
+    with BagReader(bag) as before, BagReader(tmp_path / "out") as after:
+        assert set(after.topics) == {*before.topics, PLAN, PATH, REASONING}
+        for name, topic in before.topics.items():
+            assert after.topics[name] == topic
+            assert list(after.messages([name])) == list(before.messages([name]))
+
+
+def test_a_bag_with_plans_in_it_is_not_copied_into(tmp_path):
+    bag = write_bag(tmp_path / "bag", [*drive(1.6), Record(REASONING, START, TYPES["String"](data="earlier"))])
+    rig = write_rig(tmp_path)
+    with pytest.raises(DatasetError, match=f"already has {REASONING}"):
+        annotated(bag, rig, tmp_path / "out", copy=True)
+    assert annotated(bag, rig, tmp_path / "out").plans == 2
+
+
+def test_stamps_of_another_clock_are_not_copied(tmp_path):
+    bag = write_bag(tmp_path / "bag", later(drive(1.6), 10**18))
+    rig = write_rig(tmp_path)
+    with pytest.raises(DatasetError, match="stamped by another clock"):
+        annotated(bag, rig, tmp_path / "out", copy=True)
+    annotated(bag, rig, tmp_path / "other")
+    assert t0s(tmp_path / "other") == expected(START + HISTORY, START + 1600 * MS)
+
+
+def test_refusals_are_counted_by_reason_and_source(tmp_path):
+    black = START + 2000 * MS
+    records = [
+        replace(record, message=image(black, np.zeros((48, 80, 3), np.uint8), raw=False))
+        if record.topic == "/front_wide_120" and stamp_of(record.message.header) == black
+        else record
+        for record in drive(3.0)
+        # A camera that stops for 0.3 s.
+        if not (record.topic == "/front_tele_30" and 2500 * MS < stamp_of(record.message.header) - START < 2800 * MS)
+    ]
+    records.append(records[0])  # the first pose once more, at the end of the list but logged first
+    bag = write_bag(tmp_path / "bag", records)
+    found = annotated(bag, write_rig(tmp_path), tmp_path / "out")
+    refused = reasons(found)
+    assert refused["camera_black", "camera front_wide_120"] == 4
+    assert refused["camera_out_of_step", "camera front_tele_30"] == 5
+    assert found.refused["camera_black", "camera front_wide_120"].first_ns == black
+    assert {(str(reason), source) for reason, source in found.left_out} == {("ego_duplicate", "ego")}
+    assert found.plans == 16 - 9
+
+
+def test_a_source_that_ends_early_is_named(tmp_path):
+    records = [
+        record for record in drive(3.0) if record.topic != "/cross_left_120" or record.logged_ns < START + 2000 * MS
+    ]
+    found = annotated(write_bag(tmp_path / "bag", records), write_rig(tmp_path), tmp_path / "out")
+    assert found.last_t0_ns == START + 1900 * MS
+    assert "cross_left_120" in str(found.behind)
+
+
+def test_when_time_is_set_back_its_t0s_come_again(tmp_path):
+    again = later(drive(2.0), 3000 * MS)
+    found = annotated(write_bag(tmp_path / "bag", [*drive(2.0), *again]), write_rig(tmp_path), tmp_path / "out")
+    once = expected(START + HISTORY, START + 2000 * MS)
+    assert t0s(tmp_path / "out") == sorted([*once, *once])
+    assert [str(reason) for reason, _ in found.left_out] == ["time_jump"]
+
+
+def test_a_clock_that_is_set_while_recording_costs_no_time(tmp_path):
+    far = drive(2.0, start=START + 10**18)
+    records = [*drive(2.0), *(replace(one, logged_ns=one.logged_ns - 10**18 + 3000 * MS) for one in far)]
+    begin = time.monotonic()
+    found = annotated(write_bag(tmp_path / "bag", records), write_rig(tmp_path), tmp_path / "out")
+    assert time.monotonic() - begin < 60
+    assert found.plans == 6 + 5  # the first message of each source after the leap waits for a second, and is lost
+    assert found.last_t0_ns == START + 10**18 + 2000 * MS
+
+
+# ---------------------------------------------------------------- poses from transforms
+
+
+def with_transforms(*chain: tuple[str, str, bool]) -> list[Record]:
+    """The drive with transforms in place of odometry. chain: parent, child, and whether it moves along the road."""
+    records = []
+    for record in drive(1.7):
+        if record.topic != "/odom":
+            records.append(record)
+            continue
+        ns = stamp_of(record.message.header)
+        for parent, child, moves in chain:
+            if moves:
+                records.append(Record("/tf", record.logged_ns, transform(ns, parent, child, along(ns))))
+    still = [
+        Record("/tf_static", START + 3 * MS, transform(START, parent, child, 1.0, 2.0, np.pi / 2))
+        for parent, child, moves in chain
+        if not moves
+    ]
+    return [*still, *records]
+
+
+TF = {"source": "tf", "fixed_frame": "map", "base_frame": "base_link"}
+
+
+def test_poses_come_from_a_chain_of_transforms(tmp_path):
+    rig = write_rig(tmp_path, ego=TF)
+    for name, chain in {
+        "direct": [("map", "base_link", True)],
+        "above": [("map", "odom", False), ("odom", "base_link", True)],
+        "below": [("map", "body", True), ("body", "base_link", False)],
+        "turned round": [("base_link", "map", True)],
+    }.items():
+        bag = write_bag(tmp_path / name, with_transforms(*chain))
+        found = annotated(bag, rig, tmp_path / f"{name}.out")
+        assert found.plans == 3, name
+        plan = read_bag(tmp_path / f"{name}.out")[PLAN][0][1]
+        place, x = plan.ego_pose.pose.position, along(START + HISTORY)
+        wanted = {"direct": (x, 0), "above": (1, 2 + x), "below": (x + 1, 2), "turned round": (-x, 0)}[name]
+        assert (place.x, place.y) == pytest.approx(wanted), name
+        assert plan.ego_pose.header.frame_id == "map"
+
+
+@pytest.mark.parametrize(
+    ("chain", "words"),
+    [
+        ([("map", "odom", True), ("odom", "base_link", True)], "more than one transform moves (odom to base_link"),
+        (
+            [("odom", "base_link", True)],
+            "no transforms lead from map to base_link; the frames seen are base_link",
+        ),
+    ],
+)
+def test_other_chains_are_refused(tmp_path, chain, words):
+    bag = write_bag(tmp_path / "bag", with_transforms(*chain))
+    with pytest.raises(DatasetError) as error:
+        annotated(bag, write_rig(tmp_path, ego=TF), tmp_path / "out")
+    assert words in str(error.value)
+
+
+# ---------------------------------------------------------------- kill and go on
+
+
+def run_slowly(bag: Path, rig: Path, output: Path) -> None:
+    annotated(bag, rig, output, Straight(seconds=0.05), copy=True)
+
+
+def same_bytes(one: Path, other: Path) -> bool:
+    names = sorted(path.name for path in one.iterdir())
+    assert names == sorted(path.name for path in other.iterdir())
+    return all((one / name).read_bytes() == (other / name).read_bytes() for name in names)
+
+
+def test_a_killed_run_goes_on_where_it_was(tmp_path):
+    bag, rig = write_bag(tmp_path / "bag", drive(3.0)), write_rig(tmp_path)
+    annotated(bag, rig, tmp_path / "whole" / "out", copy=True)
+    output = tmp_path / "killed" / "out"
+    output.parent.mkdir()
+    journal = tmp_path / "killed" / "out.part" / "steps.bin"
+    for size in (1, 10_000, 30_000):
+        process = get_context("fork").Process(target=run_slowly, args=(bag, rig, output))
+        process.start()
+        deadline = time.monotonic() + 60
+        while not (journal.exists() and journal.stat().st_size >= size) and process.is_alive():
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
+        os.kill(process.pid, signal.SIGKILL)
+        process.join()
+        assert not output.exists()
+    found = annotated(bag, rig, output, copy=True)
+    assert found.resumed > 15
+    assert same_bytes(output, tmp_path / "whole" / "out")
+    assert not journal.parent.exists()
+
+
+@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_journal_that_ends_anywhere_is_continued(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("journal")
+    bag, rig = write_bag(folder / "bag", drive(1.8)), write_rig(folder)
+    annotated(bag, rig, folder / "whole" / "out")
+    with pytest.raises(ModelInputError):
+        annotated(bag, rig, folder / "out", Straight(fails_at=3))
+    steps = folder / "out.part" / "steps.bin"
+    size = steps.stat().st_size
+    kept = data.draw(st.integers(0, size))
+    garbage = data.draw(st.binary(max_size=40))
+    steps.write_bytes(steps.read_bytes()[:kept] + garbage)
+    annotated(bag, rig, folder / "out")
+    assert same_bytes(folder / "out", folder / "whole" / "out")
+
+
+def test_the_journal_of_another_command_is_refused(tmp_path):
+    bag, rig = write_bag(tmp_path / "bag", drive(1.8)), write_rig(tmp_path)
+    with pytest.raises(ModelInputError):
+        annotated(bag, rig, tmp_path / "out", Straight(fails_at=2))
+    with pytest.raises(DatasetError, match=r"out\.part holds the unfinished work of another command .* in every\)"):
+        annotated(bag, rig, tmp_path / "out", every=2)
+    other = write_bag(tmp_path / "other", drive(1.9))
+    with pytest.raises(DatasetError, match=r"it differs in bag\)"):
+        annotated(other, rig, tmp_path / "out")
+    assert annotated(bag, rig, tmp_path / "out").resumed == 16
+
+
+def test_a_run_that_fails_before_its_first_plan_leaves_nothing(tmp_path):
+    bag, rig = write_bag(tmp_path / "bag", drive(1.8)), write_rig(tmp_path)
+    with pytest.raises(ModelInputError):
+        annotated(bag, rig, tmp_path / "out", Straight(fails_at=1))
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_two_runs_at_once_are_refused(tmp_path):
+    bag, rig = write_bag(tmp_path / "bag", drive(2.5)), write_rig(tmp_path)
+    process = get_context("fork").Process(target=run_slowly, args=(bag, rig, tmp_path / "out"))
+    process.start()
+    while not (tmp_path / "out.part" / "steps.bin").exists() and process.is_alive():
+        time.sleep(0.002)
+    time.sleep(0.1)
+    with pytest.raises(DatasetError, match="another process is writing to it"):
+        annotated(bag, rig, tmp_path / "out")
+    process.kill()
+    process.join()
+
+
+# ---------------------------------------------------------------- what does not fit
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory) -> Path:
+    return write_bag(tmp_path_factory.mktemp("bags") / "bag", drive(1.6))
+
+
+def test_a_rig_that_does_not_fit_is_told_in_one_line(whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(DrivingPolicy, "from_pretrained", lambda *_, **__: Straight())
+
+    def told(rig: Path, *options: object) -> str:
+        return refusal(alpamayo("annotate", whole, "--rig", rig, "--model", "any", "--out", tmp_path / "out", *options))
+
+    rig = write_rig(tmp_path, "raw")
+    assert "is sensor_msgs/msg/CompressedImage, but rig rig says transport raw" in told(rig)
+    rig = write_rig(tmp_path, ego={"source": "odometry", "topic": "/nothing"})
+    assert "has no messages on /nothing, which rig rig wants for the ego pose; of its topics these" in told(rig)
+    assert told(rig).endswith("type: /odom")
+    rig = write_rig(tmp_path, ego={"source": "odometry", "topic": "/cross_left_120"})
+    assert "is sensor_msgs/msg/CompressedImage, but rig rig wants /cross_left_120 for the ego pose, as" in told(rig)
+    rig.write_text(rig.read_text().replace("/front_tele_30", "/tele"))
+    line = told(rig)
+    assert "has no messages on /tele, which rig rig wants for camera front_tele_30" in line
+    assert "/cross_left_120, /cross_right_120, /front_tele_30, /front_wide_120" in line
+    rig = write_rig(tmp_path)
+    assert "start is 99.0 s, but" in told(rig, "--start", 99)
+    assert "end is 1.0 s, which is not after start" in told(rig, "--start", 1.2, "--end", 1)
+    assert "no plan could be made; " in told(rig, "--end", 1)
+    assert "trained without navigation" in told(rig, "--navigation", "Turn left")
+    assert not list(tmp_path.glob("out*"))
+    (tmp_path / "out").mkdir()
+    assert told(rig).endswith("out exists already; remove it or choose another --out")
+
+
+def test_a_summary_is_told(whole, tmp_path, monkeypatch):
+    monkeypatch.setattr(DrivingPolicy, "from_pretrained", lambda *_, **__: Straight())
+    ran = alpamayo("annotate", whole, "--rig", write_rig(tmp_path), "--model", "any", "--out", tmp_path / "out")
+    assert ran.exit_code == 0, ran.output
+    assert f"wrote {tmp_path / 'out'}: 2 plans, 15 t0s refused" in ran.stdout
+    assert "ego_short            ego                      " in ran.stdout
+
+
+def test_the_overlay_is_a_picture(whole, tmp_path):
+    annotated(whole, write_rig(tmp_path), tmp_path / "out", overlay=True)
+    pictures = read_bag(tmp_path / "out")[OVERLAY]
+    assert [stamp_of(picture.header) for _, picture in pictures] == t0s(tmp_path / "out")
+    assert all(bytes(picture.data[:3]) == b"\xff\xd8\xff" for _, picture in pictures)
+
+
+# ---------------------------------------------------------------- six cameras of another car
+
+
+def test_no_frame_of_nuscenes_cameras_serves_twice(tmp_path):
+    bag = write_bag(tmp_path / "bag", nuscenes_records(seconds=3.0))
+    policy = Straight()
+    policy.model.config.camera_roles, policy.model.config.any_camera_subset = tuple(range(7)), True
+    found = annotated(bag, write_nuscenes_rig(tmp_path), tmp_path / "out", policy, every=2)
+    assert found.plans >= 6
+    for _, plan in read_bag(tmp_path / "out")[PLAN]:
+        assert [cameras.role for cameras in plan.cameras] == [0, 1, 2, 3, 4, 5]
+        for cameras in plan.cameras:
+            assert len({(one.sec, one.nanosec) for one in cameras.stamps}) == 4
+            assert np.abs(cameras.skews).max() <= 0.042
+
+
+def test_a_bag_of_nuscenes_shape_is_annotated(tmp_path):
+    bag = write_bag(tmp_path / "bag", nuscenes_records(seconds=2.6))
+    ran = alpamayo(
+        "annotate", bag, "--rig", write_nuscenes_rig(tmp_path), "--model", FOLDER / "ar15_tiny", "--device", "cpu",
+        "--out", tmp_path / "out", "--every", 5, "--max-reasoning-tokens", 4, "--navigation", "Turn left in 40 m",
+    )  # fmt: skip
+    assert ran.exit_code == 0, ran.output
+    plans = read_bag(tmp_path / "out")[PLAN]
+    assert len(plans) == 2
+    assert all(len(plan.cameras) == 6 for _, plan in plans)

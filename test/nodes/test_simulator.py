@@ -1,0 +1,341 @@
+"""The simulator over real topics: what it publishes, and that a planner behind them drives as one in this process."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rclpy
+from fake_planner import FakePlanner, constant_plan, nanoseconds
+from golden_data import FOLDER, MODELS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from nav_msgs.msg import Odometry
+from rclpy.context import Context
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.serialization import deserialize_message
+from sensor_msgs.msg import CompressedImage, Image
+
+from alpamayo_ros.datasets.drive import EPOCH_NS, TICK_NS
+from alpamayo_ros.datasets.sensor_messages import image_topic
+from alpamayo_ros.evaluation.closed_loop import WARM_UP, actions_of, drive_policy
+from alpamayo_ros.evaluation.drivers.model import ModelDriver, renderer_of
+from alpamayo_ros.evaluation.scene import Scene
+from alpamayo_ros.nodes.pictures import decode
+from alpamayo_ros.nodes.planner_process import PlannerProcess
+from alpamayo_ros.nodes.sensor_feed import SensorFeed
+from alpamayo_ros.nodes.sensors import stamp_of
+from alpamayo_ros.nodes.simulator import PAUSE_NS, SettingError, simulate, simulator_node
+from alpamayo_ros.nodes.topic_driver import BRAKING, JERK, NoPlanError, TopicDriver, stop
+from alpamayo_ros.policy import DrivingPolicy
+from alpamayo_ros.simulation.cameras import Renderer
+from alpamayo_ros.simulation.episode import drive_expert
+from alpamayo_ros.simulation.motion import seen_from
+from alpamayo_ros.simulation.world import Ego, Variant
+from alpamayo_ros.simulation.world import drive as advance_ego
+from alpamayo_ros.timeline import Refusal, TimeContract, Timeline
+from alpamayo_ros.types import CameraRole
+from alpamayo_ros.types.rig import DEFAULT_ROLES, default_rig
+
+SCENE = Scene("open_road", 0, Variant.NOMINAL)
+T0 = EPOCH_NS + WARM_UP * TICK_NS
+
+
+@contextmanager
+def simulated(domain, renderer=None, raw=True, record=lambda message: None):
+    """A node and its feed."""
+    context = Context()
+    rclpy.init(context=context, domain_id=domain)
+    try:
+        node = Node("simulator", context=context)
+        yield node, SensorFeed(node, renderer or Renderer(default_rig(64, 48), 1), raw=raw, record=record)
+    finally:
+        rclpy.shutdown(context=context)
+
+
+@contextmanager
+def driven_over_topics(domain, answer, plans=3, **options):
+    """A driver that talks to a fake planner, the planner, and a reference of so many plans."""
+    with FakePlanner(domain, DEFAULT_ROLES, answer) as planner, simulated(domain) as (node, feed):
+        driver = TopicDriver(node, feed, timeout=options.pop("timeout", 20.0), **options)
+        driver.wait_for_planner()
+        feed.begin(EPOCH_NS)
+        yield driver, planner, drive_expert(SCENE.build(), ticks=WARM_UP + plans)
+
+
+def test_in_lockstep_every_state_is_published_and_every_plan_is_driven(ros_domain: int) -> None:
+    answers = []
+    with driven_over_topics(ros_domain, lambda stamp: constant_plan(stamp, 0.5, 0.01), on_answer=answers.append) as (
+        driver,
+        planner,
+        reference,
+    ):
+        driven, _ = drive_policy(reference, driver)
+        stamps = [EPOCH_NS + tick * TICK_NS for tick in range(WARM_UP + 3)]
+        for role in DEFAULT_ROLES:
+            assert planner.stamps(f"/camera/{role.label}/image_raw") == stamps
+        odometry = planner.stamps("/odom")
+        assert set(np.diff(odometry)) == {20_000_000}, "50 Hz without a gap"
+        assert odometry[-1] == stamps[-1]
+        clocks = [nanoseconds(message.clock) for message in planner.heard["/clock"]]
+        assert clocks == sorted(clocks)
+        pose = planner.heard["/odom"][-1].pose.pose.position
+    assert (pose.x, pose.y) == (driven[-2].ego.x, driven[-2].ego.y)
+    assert [answer.world.tick for answer in answers] == [WARM_UP, WARM_UP + 1, WARM_UP + 2]
+    expected = driven[WARM_UP].ego
+    for world in driven[WARM_UP + 1 :]:
+        expected = advance_ego(expected, float(np.float32(0.5)), float(np.float32(0.01)))
+        assert world.ego == expected
+
+
+def test_a_plan_that_is_held_back_is_not_driven(ros_domain: int) -> None:
+    def answer(stamp):
+        plan = constant_plan(stamp, 3.0)
+        plan.held_back = True
+        return plan
+
+    with driven_over_topics(ros_domain, answer) as (driver, _, reference):
+        driven, _ = drive_policy(reference, driver)
+    assert [world.ego.acceleration for world in driven[WARM_UP + 1 :]] == sorted(
+        (world.ego.acceleration for world in driven[WARM_UP + 1 :]), reverse=True
+    )
+    assert driven[-1].ego.acceleration < 0.0
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(0.0, 40.0), st.floats(-BRAKING, 4.0), st.floats(-0.05, 0.05))
+def test_the_stop_is_comfortable_and_comes_to_an_end(speed: float, acceleration: float, curvature: float) -> None:
+    way = stop(Ego(0.0, 0.0, 0.0, speed, acceleration, curvature), 300)
+    assert way.speeds[-1] == 0.0, "after 30 s"
+    assert (np.diff(way.speeds) <= 0.0).all()
+    assert (way.accelerations >= -BRAKING - 1e-9).all()
+    # From an acceleration the foot goes off the pedal at once; from there on the brake is pressed gently.
+    moving = way.accelerations[way.speeds > 0.0]
+    pressed = np.diff(np.concatenate([[min(acceleration, 0.0)], moving]))
+    assert (pressed >= -JERK * 0.1 - 1e-9).all()
+
+
+def test_without_a_plan_the_reason_is_told(ros_domain: int) -> None:
+    said = ("camera front_wide_120", "its picture is black")
+    with (
+        driven_over_topics(ros_domain, lambda stamp: said, timeout=3.0) as (driver, _, reference),
+        pytest.raises(NoPlanError, match=f"^no plan for t0 = {T0} ns within 3 s: camera front_wide_120: .* black$"),
+    ):
+        drive_policy(reference, driver)
+
+
+def test_a_refusal_of_the_time_that_is_waited_for_ends_the_drive_at_once(ros_domain: int) -> None:
+    def answer(stamp):
+        return "ego", f"poses have a gap of 300 ms within the history at t0 = {nanoseconds(stamp)} ns"
+
+    begin = time.monotonic()
+    with (
+        driven_over_topics(ros_domain, answer, timeout=300.0) as (driver, _, reference),
+        pytest.raises(NoPlanError, match=f"refuses it: ego: poses have a gap .* t0 = {T0} ns"),
+    ):
+        drive_policy(reference, driver)
+    assert time.monotonic() - begin < 100.0
+
+
+@pytest.mark.parametrize("waypoints", [0, 1])
+def test_a_plan_that_is_too_short_is_not_driven(ros_domain: int, waypoints: int) -> None:
+    with (
+        driven_over_topics(
+            ros_domain, lambda stamp: constant_plan(stamp, 0.0, waypoints=waypoints), ticks_per_plan=2
+        ) as (driver, _, reference),
+        pytest.raises(NoPlanError, match="cannot be driven: .*waypoints"),
+    ):
+        drive_policy(reference, driver)
+
+
+def test_what_ends_the_planner_ends_the_wait(ros_domain: int) -> None:
+    asked = []
+
+    def answer(stamp):
+        asked.append(stamp)
+
+    def check() -> None:
+        if asked:
+            raise RuntimeError("it is gone")
+
+    with (
+        driven_over_topics(ros_domain, answer, check=check) as (driver, _, reference),
+        pytest.raises(RuntimeError, match="it is gone"),
+    ):
+        drive_policy(reference, driver)
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_two_scenarios_in_a_row_give_the_planner_what_the_model_reads(ros_domain: int, raw: bool) -> None:
+    """Through the timeline, but without a planner: pictures to the pixel, history to the bit of a float32."""
+    timeline = Timeline(
+        TimeContract(DEFAULT_ROLES), lambda data: decode(deserialize_message(data, Image if raw else CompressedImage))
+    )
+    refused: list[Refusal] = []
+
+    def take(message) -> None:
+        try:
+            if "/image_raw" in message.topic:
+                role = CameraRole.from_label(message.topic.split("/")[2])
+                assert stamp_of(message.data) == message.stamp_ns
+                timeline.add_frame(role, message.stamp_ns, message.data)
+            elif message.topic == "/odom":
+                pose = deserialize_message(message.data, Odometry).pose.pose
+                place, turn = pose.position, pose.orientation
+                timeline.add_pose(message.stamp_ns, [place.x, place.y, place.z], [turn.x, turn.y, turn.z, turn.w])
+        except Refusal as refusal:
+            refused.append(refusal)
+
+    renderer = Renderer(default_rig(64, 48), 1)
+    with simulated(ros_domain, renderer, raw, take) as (_, feed):
+        first_ns = EPOCH_NS
+        for scene in (SCENE, Scene("sharp_curve", 1, Variant.NOMINAL)):
+            worlds = drive_expert(scene.build(), ticks=WARM_UP).worlds
+            feed.begin(first_ns)
+            for world in worlds:
+                feed.show(world)
+            t0 = first_ns + WARM_UP * TICK_NS
+            assert timeline.newest_t0_ns == t0
+            seen = timeline.moment(t0).observe()
+            positions, rotations = seen_from(worlds[-1].ego, [world.ego for world in worlds])
+            np.testing.assert_allclose(seen.ego_history.positions, positions.astype(np.float32), rtol=1e-7, atol=1e-9)
+            np.testing.assert_allclose(seen.ego_history.rotations, rotations.astype(np.float32), rtol=1e-7, atol=1e-9)
+            for camera in seen.cameras:
+                drawn = np.stack([renderer.render(world, camera.role) for world in worlds[-4:]])
+                assert np.abs(camera.images.astype(int) - drawn).mean() <= (0.0 if raw else 5.0)
+            first_ns = t0 + PAUSE_NS
+    # Of each source the first stamp after the pause is ignored: that is what the pose before tick 0 is for.
+    assert {refusal.reason.value for refusal in refused} <= {"time_ahead"}
+
+
+@pytest.mark.slow
+def test_over_topics_a_model_drives_as_in_this_process(ros_domain: int, tmp_path: Path) -> None:
+    """The end-to-end proof: cameras and odometry over ROS, the planner in its process, plans over ROS, and every action
+    is the one that the same model, given the simulator's pictures directly, takes."""
+    model, language_model = FOLDER / MODELS["r1"], FOLDER / "vlm_tiny"
+    policy = DrivingPolicy.from_pretrained(model, language_model=language_model, device="cpu")
+    renderer = renderer_of(policy.model.config)
+    rig = {"ego": {"source": "odometry", "topic": "/odom"}, "cameras": {}}
+    for role in renderer.rig.roles:
+        rig["cameras"][role.label] = {"topic": image_topic(role.label, raw=True), "transport": "raw"}
+    (tmp_path / "rig.yaml").write_text(json.dumps(rig))  # JSON is YAML
+    parameters = {
+        "rig": str(tmp_path / "rig.yaml"),
+        "model": str(model),
+        "language_model": str(language_model),
+        "device": "cpu",
+        "seed": 7,
+        "max_reasoning_tokens": 4,
+    }
+    scenes = (SCENE, Scene("sharp_curve", 0, Variant.NOMINAL))
+    over_topics = []
+    with (
+        PlannerProcess(parameters, tmp_path / "planner.log", ros_domain) as planner,
+        simulated(ros_domain, renderer) as (node, feed),
+    ):
+        driver = TopicDriver(node, feed, timeout=100.0, check=planner.check)
+        planner.bring_up(node.context)
+        driver.wait_for_planner()
+        for number, scene in enumerate(scenes):
+            feed.begin(EPOCH_NS + number * (PAUSE_NS + 2_000_000_000))
+            over_topics.append(drive_policy(drive_expert(scene.build(), ticks=WARM_UP + 2), driver))
+    in_process = ModelDriver(policy, 1, 1, seed=7, max_reasoning_tokens=4)
+    for scene, (driven, consistent) in zip(scenes, over_topics, strict=True):
+        expected = drive_policy(drive_expert(scene.build(), ticks=WARM_UP + 2), in_process)
+        assert actions_of(driven) == actions_of(expected[0])
+        assert [world.ego for world in driven] == [world.ego for world in expected[0]]
+        assert consistent == expected[1]
+
+
+def start_simulator(domain: int, *parameters: str) -> subprocess.Popen:
+    arguments = [part for parameter in parameters for part in ("-p", parameter)]
+    return subprocess.Popen(
+        [sys.executable, "-m", "alpamayo_ros.nodes.simulator", "--ros-args", *arguments],
+        env=os.environ | {"ROS_DOMAIN_ID": str(domain)},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+SMALL = ("width:=64", "height:=48", "kind:=open_road")
+
+
+def test_free_running_the_expert_drives_in_its_time_until_it_is_interrupted(ros_domain: int) -> None:
+    with FakePlanner(ros_domain, DEFAULT_ROLES, lambda stamp: None, CompressedImage) as listener:
+        simulator = start_simulator(ros_domain, *SMALL)
+        deadline = time.monotonic() + 60
+        front = "/camera/front_wide_120/image_raw/compressed"
+        while len(listener.heard[front]) < 8 and time.monotonic() < deadline:
+            time.sleep(0.05)
+        simulator.send_signal(signal.SIGINT)
+        _, said = simulator.communicate(timeout=30)
+    assert simulator.returncode == 0, said
+    assert "Traceback" not in said
+    assert set(np.diff(listener.stamps(front))) == {TICK_NS}
+    assert set(np.diff(listener.stamps("/odom"))) == {TICK_NS // 5}
+
+
+def test_in_lockstep_the_scenario_ends_with_what_the_planner_does(ros_domain: int) -> None:
+    """To the left, and off the road."""
+    with FakePlanner(ros_domain, DEFAULT_ROLES, lambda stamp: constant_plan(stamp, 0.0, 0.1), CompressedImage):
+        simulator = start_simulator(ros_domain, *SMALL, "lockstep:=true")
+        _, said = simulator.communicate(timeout=120)
+    assert simulator.returncode == 0, said
+    assert "Keep going." in said
+    assert "off the road, at" in said
+
+
+def test_without_a_plan_the_simulator_ends_with_one_line(ros_domain: int) -> None:
+    with FakePlanner(ros_domain, DEFAULT_ROLES, lambda stamp: None, CompressedImage):
+        simulator = start_simulator(ros_domain, *SMALL, "lockstep:=true", "timeout:=1.0")
+        _, said = simulator.communicate(timeout=120)
+    assert simulator.returncode == 1
+    assert "Traceback" not in said
+    [line] = [line for line in said.splitlines() if "[FATAL]" in line]
+    assert f"no plan for t0 = {T0} ns within 1 s: the planner says nothing on /diagnostics" in line
+
+
+@pytest.mark.slow
+def test_free_running_a_scenario_ends_and_so_does_the_simulator(ros_domain: int) -> None:
+    simulator = start_simulator(ros_domain, *SMALL, "realtime_factor:=20.0")
+    _, said = simulator.communicate(timeout=120)
+    assert simulator.returncode == 0, said
+    assert "the scenario ended after 20.0 s" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("kind", "nowhere", "unknown scenario kind 'nowhere'"),
+        ("variant", "odd", "'odd' is not a valid Variant"),
+        ("transport", "pigeon", "transport is 'pigeon'; it must be raw or compressed"),
+        ("cameras", "front", "unknown camera role 'front'"),
+        ("odometry_rate", 25, "no multiple"),
+        ("realtime_factor", 0.0, "realtime_factor is 0.0; it must be above 0"),
+        ("width", 4, "16x16"),
+    ],
+)
+def test_parameters_that_make_no_simulation_are_refused(ros_domain: int, name: str, value: object, words: str) -> None:
+    context = Context()
+    rclpy.init(context=context, domain_id=ros_domain)
+    try:
+        node = simulator_node(context=context, parameter_overrides=[Parameter(name, value=value)])
+        with pytest.raises(SettingError, match=words):
+            simulate(node)
+    finally:
+        rclpy.shutdown(context=context)
+
+
+def test_the_refusal_of_a_parameter_is_one_line(ros_domain: int) -> None:
+    simulator = start_simulator(ros_domain, "kind:=nowhere")
+    _, said = simulator.communicate(timeout=60)
+    assert simulator.returncode == 1
+    [line] = said.splitlines()
+    assert "unknown scenario kind 'nowhere'" in line
