@@ -22,6 +22,7 @@ from torch.distributed.checkpoint.state_dict import (
     set_optimizer_state_dict,
 )
 from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from alpamayo_ros.training.errors import TrainingError
@@ -93,6 +94,11 @@ class Spread:
         if isinstance(self.module, DistributedDataParallel) and not last:
             return self.module.no_sync()
         return nullcontext()
+
+    def clip_gradient(self, largest: float) -> float:
+        """Make the gradient's norm no larger than that; returns what it was."""
+        norm = nn.utils.clip_grad_norm_([p for p in self.stage.parameters() if p.requires_grad], largest)
+        return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
 
     def weights(self) -> dict[str, Any]:
         """All weights of the stage, whole and on the CPU; where they are sharded, empty but for the leading process."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import torch
@@ -65,8 +66,8 @@ def load_state(folder: Path, recipe: dict[str, Any]) -> tuple[dict[str, Tensor],
         weights = load_file(newest / "weights.safetensors")
         run = torch.load(newest / "run.pt", weights_only=True)
         told, progress = run["recipe"], Progress(**run["progress"])
-    except (OSError, SafetensorError, RuntimeError, KeyError, TypeError) as error:
-        reason = str(error).splitlines()[0]
+    except (OSError, EOFError, SafetensorError, UnpicklingError, RuntimeError, KeyError, TypeError) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise TrainingError(f"{newest} is damaged ({reason}); remove it, or choose another --output") from None
     differing = [name for name in recipe if told.get(name) != recipe[name]]
     if differing:

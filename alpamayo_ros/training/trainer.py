@@ -12,7 +12,7 @@ import queue
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -59,6 +59,12 @@ def train(
     with, which begins a new epoch. Raises TrainingError.
     """
     recipe, folder = stage.recipe, output / "training"
+    if recipe.batch_size % processes.count:
+        raise TrainingError(
+            f"batch_size is {recipe.batch_size}; it must be a multiple of the {processes.count} processes"
+        )
+    if recipe.batch_size > len(corpus):
+        raise TrainingError(f"batch_size is {recipe.batch_size}, but the data hold {len(corpus)} samples")
     spread = Spread(stage, processes)
     optimiser = _optimiser(stage)
     progress = Progress(0, 0, 0, [str(path) for path in corpus.shards])
@@ -67,41 +73,43 @@ def train(
         weights, optimiser_state, progress = found
         spread.load(weights, optimiser, optimiser_state)
         _continue_data(progress, corpus, grow=grow)
-    if recipe.batch_size > len(corpus):
-        raise TrainingError(f"batch_size is {recipe.batch_size}, but the data hold {len(corpus)} samples")
     stage.train()
     end, figures = time.monotonic() + 60.0 * minutes, dict[str, float]()
     writer = SummaryWriter(str(folder / "events"), purge_step=progress.step) if processes.leads else None
     bar = tqdm(
         total=recipe.steps, initial=progress.step, desc=stage.name, unit="step", disable=None if writer else True
     )
-    loader = prefetched(_steps(stage, corpus, progress, processes))
-    for after, micro_batches in loader:
-        rate = learning_rate(recipe, progress.step)
-        _set_rate(optimiser, rate)
-        losses = _step(spread, optimiser, micro_batches, progress.step, processes)
-        progress = after
-        bar.update()
-        if writer is not None and (progress.step % recipe.log_every == 0 or progress.step == 1):
-            for name, value in losses.items():
-                writer.add_scalar(f"train/{name}", value, progress.step)
-            writer.add_scalar("train/learning_rate", rate, progress.step)
-            bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()})
-        done = progress.step == recipe.steps
-        # All stop when the clock of one of them says so.
-        stop = done or bool(processes.summed(torch.tensor([float(time.monotonic() > end)]))[0] > 0)
-        if validation is not None and recipe.validate_every and (progress.step % recipe.validate_every == 0 or done):
-            figures = _validated(stage, validation, processes)
-            if writer is not None:
-                _tell(figures, progress.step, writer, folder)
-        if stop or progress.step % recipe.save_every == 0:
-            weights, optimiser_state = spread.weights(), spread.optimiser_state(optimiser)
-            if processes.leads:
-                _save(stage, weights, optimiser_state, progress, output)
-            processes.wait()
-        if stop:
-            break
-    loader.close()
+    ahead = prefetched(_steps(stage, corpus, progress, processes))
+    with closing(ahead):
+        for after, micro_batches in ahead:
+            rate = learning_rate(recipe, progress.step)
+            _set_rate(optimiser, rate)
+            losses = _step(spread, optimiser, micro_batches, progress.step, processes)
+            progress = after
+            bar.update()
+            if writer is not None and (progress.step % recipe.log_every == 0 or progress.step == 1):
+                for name, value in losses.items():
+                    writer.add_scalar(f"train/{name}", value, progress.step)
+                writer.add_scalar("train/learning_rate", rate, progress.step)
+                bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()})
+            done = progress.step == recipe.steps
+            # All stop when the clock of one of them says so.
+            stop = done or bool(processes.summed(torch.tensor([float(time.monotonic() > end)]))[0] > 0)
+            if (
+                validation is not None
+                and recipe.validate_every
+                and (progress.step % recipe.validate_every == 0 or done)
+            ):
+                figures = _validated(stage, validation, processes)
+                if writer is not None:
+                    _tell(figures, progress.step, writer, folder)
+            if stop or progress.step % recipe.save_every == 0:
+                weights, optimiser_state = spread.weights(), spread.optimiser_state(optimiser)
+                if processes.leads:
+                    _save(stage, weights, optimiser_state, progress, output)
+                processes.wait()
+            if stop:
+                break
     bar.close()
     if writer is not None:
         writer.close()
@@ -178,12 +186,13 @@ def _steps(
 def _save(
     stage: Stage, weights: dict[str, Tensor], optimiser_state: dict[str, Any], progress: Progress, output: Path
 ) -> None:
-    trained = {name for name, parameter in stage.named_parameters() if parameter.requires_grad}
-    kept = {name: part for name, part in weights.items() if name in trained}
-    save_state(output / "training", kept, optimiser_state, progress, asdict(stage.recipe))
+    """The state comes last: what a kill has left half written before it is written again by whoever goes on."""
     of_model = {name.removeprefix("model."): part for name, part in weights.items() if name.startswith("model.")}
     save_model(stage.model, output, weights=of_model)
     stage.save_extras(output, weights)
+    trained = {name for name, parameter in stage.named_parameters() if parameter.requires_grad}
+    kept = {name: part for name, part in weights.items() if name in trained}
+    save_state(output / "training", kept, optimiser_state, progress, asdict(stage.recipe))
 
 
 def _step(
@@ -194,7 +203,7 @@ def _step(
     processes: Processes,
 ) -> dict[str, float]:
     """One optimiser step; the mean of each loss over all processes."""
-    stage, recipe, weights = spread.stage, spread.stage.recipe, spread.stage.weights(step)
+    recipe, weights = spread.stage.recipe, spread.stage.weights(step)
     names = list(weights)
     counts = torch.tensor([[float(work.counts.get(name, 0)) for name in names] for work in micro_batches]).sum(0)
     counts = processes.summed(counts)
@@ -213,12 +222,12 @@ def _step(
             parts = [scale * losses[name] for scale, name in zip(scales, names, strict=True)]
             torch.autograd.backward(torch.stack(parts).sum())
         sums += torch.stack([losses[name].detach().float().cpu() for name in names])
-    norm = nn.utils.clip_grad_norm_([p for p in stage.parameters() if p.requires_grad], recipe.clip)
-    if not bool(torch.isfinite(norm)):
+    norm = spread.clip_gradient(recipe.clip)
+    if not math.isfinite(norm):
         raise TrainingError(f"the gradient of step {step + 1} is not finite; lower learning_rate or use float32")
     optimiser.step()
     means = processes.summed(sums) / counts.clamp(min=1.0)
-    return {**dict(zip(names, means.tolist(), strict=True)), "gradient": float(norm)}
+    return {**dict(zip(names, means.tolist(), strict=True)), "gradient": norm}
 
 
 def _optimiser(stage: Stage) -> torch.optim.Optimizer:

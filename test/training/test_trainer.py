@@ -17,9 +17,9 @@ from alpamayo_ros.policy import DrivingPolicy
 from alpamayo_ros.training.corpus import HELD_OUT, Corpus, find_shards, order
 from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.training.expert_stage import ExpertStage
-from alpamayo_ros.training.parallel import Processes
+from alpamayo_ros.training.parallel import Processes, Spread
 from alpamayo_ros.training.sft_stage import SftStage
-from alpamayo_ros.training.trainer import prefetched, train
+from alpamayo_ros.training.trainer import _optimiser, _step, prefetched, train
 from alpamayo_ros.training.vision_stage import VisionStage
 from alpamayo_ros.vla.checkpoint import load_model
 
@@ -160,6 +160,36 @@ def test_what_does_not_fit_is_refused_in_one_line(recipe, begun, data, tmp_path)
     assert alpamayo(*command(recipe, begun, data, tmp_path / "out"), "--minutes", "0").exit_code == 0
     (tmp_path / "recipe.toml").write_text(RECIPE.replace("warmup_steps = 2", "warmup_steps = 3"))
     assert "a run of another recipe (warmup_steps is 2, asked for is 3)" in refused()
+
+
+@pytest.mark.parametrize("name", ["run.pt", "weights.safetensors"])
+def test_a_damaged_state_is_refused(model, corpus, tmp_path, name):
+    train(VisionStage(model, vision()), corpus, None, tmp_path, ALONE, minutes=0)
+    [state] = tmp_path.glob("training/step-*")
+    for content in (b"", b"no weights", (state / name).read_bytes()[:-40]):
+        (state / name).write_bytes(content)
+        with pytest.raises(TrainingError, match=f"{state.name} is damaged") as error:
+            train(VisionStage(model, vision()), corpus, None, tmp_path, ALONE)
+        assert "\n" not in str(error.value)
+
+
+def test_a_batch_is_divided_evenly_over_processes(model, corpus, tmp_path):
+    with pytest.raises(TrainingError, match="batch_size is 4; it must be a multiple of the 3 processes"):
+        train(VisionStage(model, vision()), corpus, None, tmp_path, Processes(0, 3, torch.device("cpu")))
+
+
+def test_mixed_precision_differs_by_its_rounding(model, corpus, tmp_path):
+    before = {name: part.clone() for name, part in model.state_dict().items()}
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        model.load_state_dict(before)
+        stage = SftStage(model, sft(precision=precision, trajectory_share=1.0))
+        works = [stage.prepare(corpus.batch(range(4), dense=False), 0)]
+        losses[precision] = _step(Spread(stage, ALONE), _optimiser(stage), works, 0, ALONE)
+    assert losses["bfloat16"] != losses["float32"]
+    for name, value in losses["float32"].items():
+        assert losses["bfloat16"][name] == pytest.approx(value, rel=0.05), name
+    assert all(part.dtype == torch.float32 for part in model.state_dict().values())
 
 
 def test_unfinished_data_are_read_when_that_is_said_and_a_run_may_grow(model, data, tmp_path):
