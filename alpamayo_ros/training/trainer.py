@@ -9,6 +9,7 @@ import itertools
 import json
 import math
 import queue
+import sys
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
@@ -277,6 +278,5 @@ def _tell(figures: dict[str, float], step: int, writer: SummaryWriter, folder: P
         writer.add_scalar(f"validation/{name}", value, step)
     with (folder / "figures.jsonl").open("a") as file:
         file.write(json.dumps({"step": step, **{name: round(value, 4) for name, value in figures.items()}}) + "\n")
-    tqdm.write(
-        f"step {step}: " + ", ".join(f"{name} {value:.3f}" for name, value in itertools.islice(figures.items(), 8))
-    )
+    shown = ", ".join(f"{name} {value:.3f}" for name, value in itertools.islice(figures.items(), 8))
+    tqdm.write(f"step {step}: {shown}", file=sys.stderr)
