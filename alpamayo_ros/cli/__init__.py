@@ -15,6 +15,7 @@ from alpamayo_ros.cli.evaluate import evaluate
 from alpamayo_ros.cli.plan import plan
 from alpamayo_ros.cli.replay import replay
 from alpamayo_ros.cli.simulate import simulate
+from alpamayo_ros.cli.train import train
 
 # Since click 8.2: a usage error that is the help of a command without arguments. Before, help was no error.
 _HELP_INSTEAD = getattr(click.exceptions, "NoArgsIsHelpError", ())
@@ -42,8 +43,10 @@ class _OneLineErrors(click.Group):
             from alpamayo_ros.nodes.rig_profile import RigError
             from alpamayo_ros.policy import INPUT_ERRORS
             from alpamayo_ros.timeline import Refusal
+            from alpamayo_ros.training.errors import TrainingError
 
-            if isinstance(error, (*INPUT_ERRORS, DatasetError, RecordingError, Refusal, RigError)):
+            errors = (*INPUT_ERRORS, DatasetError, RecordingError, Refusal, RigError, TrainingError)
+            if isinstance(error, errors):
                 raise click.ClickException(str(error)) from None
             raise
 
@@ -64,3 +67,4 @@ main.add_command(evaluate)
 main.add_command(plan)
 main.add_command(replay)
 main.add_command(simulate)
+main.add_command(train)

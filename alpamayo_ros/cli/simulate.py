@@ -229,6 +229,13 @@ class _Seeds(click.ParamType):
 @click.option("--picture", type=click.Choice(["jpg", "png"]), default="jpg", show_default=True)
 @click.option("--quality", type=click.IntRange(1, 100), default=95, show_default=True, help="Of jpg.")
 @click.option("--dense", type=click.IntRange(min=0), default=0, help="Also label blocks of so many pixels, as 16.")
+@click.option(
+    "--disturbance",
+    type=click.FloatRange(0.0, 3.0),
+    default=0.0,
+    show_default=True,
+    help="Push the car off its way once in every drive, so strongly, and take samples of how it finds back.",
+)
 @click.option("--drives-per-shard", type=click.IntRange(min=1), default=16, show_default=True)
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; by default one for each CPU core.")
 @click.option(

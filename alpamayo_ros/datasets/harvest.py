@@ -6,6 +6,7 @@ import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 
+from alpamayo_ros.datasets.disturbance import RECOVERY, Disturbance, drive_disturbed
 from alpamayo_ros.datasets.drive import FUTURE, Drive
 from alpamayo_ros.datasets.labels import Rejection, agreeing, label
 from alpamayo_ros.datasets.plan import DatasetPlan
@@ -38,9 +39,15 @@ class Harvest:
 
 def harvest(plan: DatasetPlan, kind: str, seed: int, variant: str) -> Harvest:
     """Drive, choose the moments, label them, and keep what passes. Same arguments, same bytes."""
-    drive = Drive.by_expert(kind, seed, variant, default_rig(*plan.size, roles=plan.roles))
+    rig = default_rig(*plan.size, roles=plan.roles)
+    if plan.disturbance:
+        disturbance = Disturbance.drawn(kind, seed, variant, plan.disturbance)
+        drive = Drive(drive_disturbed(kind, seed, variant, disturbance), rig)
+        moments = _moments(drive, plan.every, disturbance.stop, disturbance.stop + RECOVERY)
+    else:
+        drive = Drive.by_expert(kind, seed, variant, rig)
+        moments = _moments(drive, plan.every)
     found, name = Harvest(), f"{kind}-{variant}-{seed}"
-    moments = _moments(drive, plan.every)
     labeller = drive.labeller(plan.dense) if plan.dense else None
     fault = _fault(drive)
     if fault is not None:
@@ -69,12 +76,14 @@ def harvest(plan: DatasetPlan, kind: str, seed: int, variant: str) -> Harvest:
     return found
 
 
-def _moments(drive: Drive, every: int) -> dict[int, str | None]:
-    """Ticks to sample with the rule of a keyframe, ascending; only where history and future are there."""
-    last = len(drive.ticks) - 1 - FUTURE
-    chosen: dict[int, str | None] = dict.fromkeys(range(FIRST, last + 1, every)) if every else {}
+def _moments(drive: Drive, every: int, first: int = FIRST, last: int | None = None) -> dict[int, str | None]:
+    """Ticks to sample with the rule of a keyframe, ascending, from `first` to `last`; only where history and future are
+    there."""
+    end = len(drive.ticks) - 1 - FUTURE
+    last = end if last is None else min(last, end)
+    chosen: dict[int, str | None] = dict.fromkeys(range(first, last + 1, every)) if every else {}
     for frame in find_keyframes(drive.episode):
-        if FIRST <= frame.tick <= last:
+        if first <= frame.tick <= last:
             chosen[frame.tick] = str(frame.rule)
     return dict(sorted(chosen.items()))
 

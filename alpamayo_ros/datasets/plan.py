@@ -20,8 +20,9 @@ class DatasetPlan:
 
     seeds: first and last. every: ticks between samples at regular times, 0 for keyframes alone. size: width and height
     of every picture. picture: jpg or png; quality: of jpg. dense: side in pixels of the blocks that get labels, 0 for
-    none. others: things nearby that are tested for being no cause. drives_per_shard: one shard at most is lost when a
-    run is killed.
+    none. others: things nearby that are tested for being no cause. disturbance: strength of what pushes the car off its
+    way once in every drive (see `disturbance`), 0 for undisturbed drives. drives_per_shard: one shard at most is lost
+    when a run is killed.
     """
 
     seeds: tuple[int, int]
@@ -34,6 +35,7 @@ class DatasetPlan:
     quality: int = 95
     dense: int = 0
     others: int = 1
+    disturbance: float = 0.0
     drives_per_shard: int = 16
 
     def __post_init__(self) -> None:

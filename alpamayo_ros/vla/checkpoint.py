@@ -79,9 +79,15 @@ def load_config(folder: Path, language_model: Path | None = None) -> tuple[Model
     return config, tokenizer
 
 
-def save_model(model: AlpamayoModel, folder: Path, max_shard_bytes: int = MAX_SHARD_BYTES) -> None:
+def save_model(
+    model: AlpamayoModel,
+    folder: Path,
+    max_shard_bytes: int = MAX_SHARD_BYTES,
+    weights: dict[str, torch.Tensor] | None = None,
+) -> None:
     """Write config.json (our form), tokenizer.json and safetensors, in shards with an index when they are large.
 
+    weights: the state dict, where the model itself has only a part of it, as in training over many processes.
     Weights that an earlier save left in the folder are removed: an old index would hide the new weights.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -92,7 +98,7 @@ def save_model(model: AlpamayoModel, folder: Path, max_shard_bytes: int = MAX_SH
     model.tokenizer.save(folder / "tokenizer.json")
     shards: list[dict[str, torch.Tensor]] = [{}]
     size = total = 0
-    for name, tensor in model.state_dict().items():
+    for name, tensor in (model.state_dict() if weights is None else weights).items():
         if size and size + tensor.nbytes > max_shard_bytes:
             shards.append({})
             size = 0

@@ -25,7 +25,14 @@ RELEASED_ROLES = range(7)
 
 @dataclass(frozen=True)
 class VisionConfig:
-    """Qwen3-VL vision tower. `num_position_embeddings` is a square grid of learned positions."""
+    """Qwen3-VL vision tower. `num_position_embeddings` is a square grid of learned positions.
+
+    Two options that no release has, for models that are trained from scratch on little:
+    stem_channels: convolutions (3 × 3, stride 2, GELU) of so many channels in front of the patch embedding, which then
+        covers what they leave of a patch; none by default. A linear embedding of whole patches learns to see slowly.
+    tubelets: a temporal patch holds `temporal_patch_size` frames of a camera that follow each other, not one frame
+        repeated: fewer tokens, and motion is in them.
+    """
 
     depth: int
     hidden_size: int
@@ -38,6 +45,8 @@ class VisionConfig:
     spatial_merge_size: int = 2
     in_channels: int = 3
     num_position_embeddings: int = 2304
+    stem_channels: tuple[int, ...] = ()
+    tubelets: bool = False
 
 
 @dataclass(frozen=True)
@@ -329,6 +338,12 @@ def _check(config: ModelConfig) -> None:
         "include_camera_ids and include_frame_nums must be true or false": (
             {type(config.include_camera_ids), type(config.include_frame_nums)} == {bool}
         ),
+        "stem_channels must halve patch_size to a whole number": (
+            config.vision.patch_size % 2 ** len(config.vision.stem_channels) == 0
+        ),
+        "with tubelets, frames_per_camera must be a multiple of temporal_patch_size": (
+            not config.vision.tubelets or config.frames_per_camera % config.vision.temporal_patch_size == 0
+        ),
         "camera_roles must be ascending roles from 0 to 6": (
             [*config.camera_roles] == sorted({*config.camera_roles} & {*RELEASED_ROLES})
         ),
@@ -370,9 +385,11 @@ def _read_language(vlm_document: dict[str, Any]) -> DecoderConfig:
 def _read_vision(vision: dict[str, Any]) -> VisionConfig:
     if vision.get("hidden_act", "gelu_pytorch_tanh") != "gelu_pytorch_tanh":
         raise CheckpointError(f"vision_config.hidden_act is {vision['hidden_act']!r}; Qwen3-VL has 'gelu_pytorch_tanh'")
-    names = [field.name for field in dataclasses.fields(VisionConfig)]
-    values = {name: vision[name] for name in names}
-    values["deepstack_visual_indexes"] = tuple(values["deepstack_visual_indexes"])
+    # Only our own form may have the two options that no release has.
+    vision = {"stem_channels": (), "tubelets": False, **vision}
+    values = {field.name: vision[field.name] for field in dataclasses.fields(VisionConfig)}
+    for name in ("deepstack_visual_indexes", "stem_channels"):
+        values[name] = tuple(values[name])
     return VisionConfig(**values)
 
 

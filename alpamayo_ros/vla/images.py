@@ -2,6 +2,7 @@
 
 A picture is resized to multiples of 32 pixels within the model's pixel budget, scaled to [−1, 1], shown twice in time
 (one temporal patch), and cut into 16 × 16 patches. Patches that the tower later merges 2 × 2 stand together.
+With tubelets a temporal patch holds frames that follow each other instead: they count as one picture from here on.
 """
 
 from __future__ import annotations
@@ -38,12 +39,19 @@ def smart_resize(height: int, width: int, factor: int, min_pixels: int, max_pixe
 
 
 def preprocess(images: Sequence[np.ndarray], config: ModelConfig) -> tuple[Tensor, Tensor]:
-    """Patch rows and grids of RGB pictures, each (H, W, 3) uint8.
+    """Patch rows and grids of RGB pictures, each (H, W, 3) uint8; camera by camera, oldest first.
 
-    Returns pixel_values (Σ t h w, 3 · 2 · 16 · 16) float32 and grid_thw (images, 3) in patches.
+    Returns pixel_values (Σ t h w, 3 · 2 · 16 · 16) float32 and grid_thw (pictures, 3) in patches.
     """
-    rows, grids = zip(*(_patches(resize(image, config), config.vision) for image in images), strict=True)
-    return torch.cat(rows), torch.tensor(grids)
+    pixels = [resize(image, config) for image in images]
+    frames = config.vision.temporal_patch_size
+    if config.vision.tubelets:
+        groups = [torch.stack(pixels[i : i + frames], dim=1) for i in range(0, len(pixels), frames)]
+    else:
+        # A still picture fills all frames of its temporal patch.
+        groups = [picture[:, None].expand(-1, frames, -1, -1) for picture in pixels]
+    grids = [(1, *(side // config.vision.patch_size for side in group.shape[2:])) for group in groups]
+    return torch.cat([patch_rows(group[None], config.vision) for group in groups]), torch.tensor(grids)
 
 
 def resize(image: np.ndarray, config: ModelConfig) -> Tensor:
@@ -60,14 +68,11 @@ def resize(image: np.ndarray, config: ModelConfig) -> Tensor:
     return F.interpolate(pixels[None], size=size, mode="bicubic", antialias=True, align_corners=False)[0]
 
 
-def _patches(pixels: Tensor, vision: VisionConfig) -> tuple[Tensor, tuple[int, int, int]]:
-    """Rows (h w, 3 · 2 · 16 · 16) of one picture (3, H, W) uint8, ordered (h / 2, w / 2, 2, 2), and its (1, h, w)."""
-    channels, height, width = pixels.shape
+def patch_rows(pixels: Tensor, vision: VisionConfig) -> Tensor:
+    """Rows (N h w, 3 · T · 16 · 16) float32 of pictures (N, 3, T, H, W) uint8, each ordered (h / 2, w / 2, 2, 2)."""
+    count, channels, frames, height, width = pixels.shape
     patch, merge = vision.patch_size, vision.spatial_merge_size
     h, w = height // patch, width // patch
     scaled = (pixels.float() - 127.5) / 127.5
-    blocks = scaled.reshape(channels, h // merge, merge, patch, w // merge, merge, patch)
-    blocks = blocks.permute(1, 4, 2, 5, 0, 3, 6).reshape(h * w, channels, 1, patch, patch)
-    # A still picture fills all frames of its temporal patch.
-    rows = blocks.expand(-1, -1, vision.temporal_patch_size, -1, -1).reshape(h * w, -1)
-    return rows, (1, h, w)
+    blocks = scaled.reshape(count, channels, frames, h // merge, merge, patch, w // merge, merge, patch)
+    return blocks.permute(0, 3, 6, 4, 7, 1, 2, 5, 8).reshape(count * h * w, -1)

@@ -6,6 +6,7 @@ added to the first layers of the language model.
 
 from __future__ import annotations
 
+import itertools
 from typing import NamedTuple
 
 import torch
@@ -29,6 +30,8 @@ class VisionTower(nn.Module):
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
         self.config = config
+        if config.stem_channels:
+            self.stem = ConvStem(config)
         self.patch_embed = PatchEmbed(config)
         self.pos_embed = nn.Embedding(config.num_position_embeddings, config.hidden_size)
         self.blocks = nn.ModuleList(VisionBlock(config) for _ in range(config.depth))
@@ -40,7 +43,8 @@ class VisionTower(nn.Module):
     def forward(self, pixel_values: Tensor, grid_thw: Tensor) -> VisionFeatures:
         """Encode patch rows (P, 1536) of pictures whose grids, in patches, are grid_thw (images, 3)."""
         grids = [(int(h), int(w)) for t, h, w in grid_thw.tolist() for _ in range(t)]
-        hidden = self.patch_embed(pixel_values) + self.position_embedding(grids)
+        rows = self.stem(pixel_values, grids) if self.config.stem_channels else pixel_values
+        hidden = self.patch_embed(rows) + self.position_embedding(grids)
         cos, sin = self.rotary(grids)
         lengths = [h * w for h, w in grids]
         deepstack = []
@@ -55,8 +59,8 @@ class VisionTower(nn.Module):
         """The learned grid of positions, bilinearly resampled to each picture (corners aligned): (P, hidden)."""
         table = self.pos_embed.weight
         side = round(self.config.num_position_embeddings**0.5)
-        parts = []
-        for h, w in grids:
+        parts = {}
+        for h, w in dict.fromkeys(grids):
             # On the CPU, as the original's: another device's last digits may fall into another cell.
             y = torch.linspace(0, side - 1, h).to(table.device)
             x = torch.linspace(0, side - 1, w).to(table.device)
@@ -70,21 +74,21 @@ class VisionTower(nn.Module):
                 (y1, x1, dy * dx),
             )
             weighted = [table[r[:, None] * side + c] * weight.to(table.dtype)[..., None] for r, c, weight in corners]
-            parts.append(self._merge_order(weighted[0] + weighted[1] + weighted[2] + weighted[3], h, w))
-        return torch.cat(parts)
+            parts[h, w] = self._merge_order(weighted[0] + weighted[1] + weighted[2] + weighted[3], h, w)
+        return torch.cat([parts[grid] for grid in grids])
 
     def rotary(self, grids: list[tuple[int, int]]) -> tuple[Tensor, Tensor]:
         """cos and sin of the two-dimensional rotary angles, rows then columns: (P, head_dim) float32 each."""
         device = self.pos_embed.weight.device
         quarter = self.config.hidden_size // self.config.num_heads // 4
         inv_freq = 1.0 / (_ROTARY_THETA ** (torch.arange(quarter, device=device).float() / quarter))
-        parts = []
-        for h, w in grids:
+        parts = {}
+        for h, w in dict.fromkeys(grids):
             rows = torch.arange(h, device=device)[:, None].expand(h, w)
             cols = torch.arange(w, device=device)[None, :].expand(h, w)
             place = torch.stack([rows, cols], dim=-1)
-            parts.append((self._merge_order(place, h, w)[..., None] * inv_freq).flatten(1))
-        angle = torch.cat(parts)
+            parts[h, w] = (self._merge_order(place, h, w)[..., None] * inv_freq).flatten(1)
+        angle = torch.cat([parts[grid] for grid in grids])
         angle = torch.cat([angle, angle], dim=-1)
         return angle.cos(), angle.sin()
 
@@ -94,11 +98,42 @@ class VisionTower(nn.Module):
         return grid.reshape(h // m, m, w // m, m, -1).transpose(1, 2).flatten(0, 3)
 
 
+class ConvStem(nn.Module):
+    """What may stand in front of the patch embedding: it sees a picture whole, and its frames as channels."""
+
+    def __init__(self, config: VisionConfig) -> None:
+        super().__init__()
+        self.config = config
+        sizes = [config.in_channels * config.temporal_patch_size, *config.stem_channels]
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in itertools.pairwise(sizes))
+
+    def forward(self, rows: Tensor, grids: list[tuple[int, int]]) -> Tensor:
+        """Patch rows of pictures with `grids`, in patches, to rows of the same patches with fewer pixels."""
+        if len(set(grids)) == 1:
+            return self._stemmed(rows, len(grids), *grids[0])
+        pictures = zip(torch.split(rows, [h * w for h, w in grids]), grids, strict=True)
+        return torch.cat([self._stemmed(picture, 1, *grid) for picture, grid in pictures])
+
+    def _stemmed(self, rows: Tensor, count: int, h: int, w: int) -> Tensor:
+        merge, patch = self.config.spatial_merge_size, self.config.patch_size
+        blocks = rows.reshape(count, h // merge, w // merge, merge, merge, -1, patch, patch)
+        seen = blocks.permute(0, 5, 1, 3, 6, 2, 4, 7).reshape(count, -1, h * patch, w * patch)
+        seen = seen.to(next(self.parameters()).dtype)
+        for layer in self.layers:
+            seen = F.gelu(layer(seen))
+        side = seen.shape[2] // h
+        cut = seen.reshape(count, -1, h // merge, merge, side, w // merge, merge, side)
+        return cut.permute(0, 2, 5, 3, 6, 1, 4, 7).reshape(count * h * w, -1)
+
+
 class PatchEmbed(nn.Module):
     def __init__(self, config: VisionConfig) -> None:
         super().__init__()
-        kernel = (config.temporal_patch_size, config.patch_size, config.patch_size)
-        self.proj = nn.Conv3d(config.in_channels, config.hidden_size, kernel, stride=kernel)
+        kernel, channels = (config.temporal_patch_size, config.patch_size, config.patch_size), config.in_channels
+        if config.stem_channels:
+            side = config.patch_size // 2 ** len(config.stem_channels)
+            kernel, channels = (1, side, side), config.stem_channels[-1]
+        self.proj = nn.Conv3d(channels, config.hidden_size, kernel, stride=kernel)
 
     def forward(self, rows: Tensor) -> Tensor:
         """(P, channels · 2 · 16 · 16) to (P, hidden): the convolution's stride is its kernel, so it is one product."""

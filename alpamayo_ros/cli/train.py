@@ -1,0 +1,158 @@
+"""`alpamayo train`: make a model and train it by stages. Under `torchrun` the same commands use many processes."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from alpamayo_ros.cli.places import check_folder
+
+if TYPE_CHECKING:
+    from alpamayo_ros.training.stage import Stage
+    from alpamayo_ros.vla.model import AlpamayoModel
+
+_RECIPE = Path("config/training/alpamayo_tiny.toml")
+
+
+@click.group()
+def train() -> None:
+    """Train a model: begin, then vision, sft and expert, each on the model that the one before it left."""
+
+
+@train.command()
+@click.option("--shape", type=Path, default=_RECIPE.with_suffix(".json"), show_default=True, help="Shape of the model.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random weights.")
+@click.option("--output", type=Path, required=True, help="Folder of the model; must be new.")
+def begin(shape: Path, seed: int, output: Path) -> None:
+    """Make a model of a given shape, with its vocabulary and random weights."""
+    from alpamayo_ros.training.initial import initial_model
+    from alpamayo_ros.vla.checkpoint import save_model
+
+    if output.exists():
+        raise click.ClickException(f"{output} exists already; remove it or choose another --output")
+    check_folder(output.parent, output)
+    model = initial_model(shape, seed)
+    save_model(model, output)
+    parts = {"vision": model.vlm.model.visual, "language": model.vlm, "expert": model.expert}
+    sizes = {name: sum(p.numel() for p in part.parameters()) / 1e6 for name, part in parts.items()}
+    sizes["language"] -= sizes["vision"]
+    listed = ", ".join(f"{name} {size:.1f} M" for name, size in sizes.items())
+    click.echo(f"wrote {output}: {listed}; {len(model.tokenizer)} tokens")
+
+
+def _options(command: Callable[..., None]) -> Callable[..., None]:
+    @click.option(
+        "--recipe", type=Path, default=_RECIPE, show_default=True, help="TOML file with a table of the stage."
+    )
+    @click.option("--model", type=Path, required=True, help="Folder of the model to begin with.")
+    @click.option("--data", type=Path, multiple=True, required=True, help="Folder of a dataset; may be repeated.")
+    @click.option("--validation", type=Path, help="Folder of a dataset of other seeds.")
+    @click.option("--output", type=Path, required=True, help="Folder of the trained model, or one to go on in.")
+    @click.option("--unfinished", is_flag=True, help="Take the complete shards of datasets that are being written.")
+    @click.option("--grow", is_flag=True, help="Go on with more shards than the run began with.")
+    @click.option("--minutes", type=click.FloatRange(min=0.0), help="Stop after so long; the same command goes on.")
+    @click.option("--device", help="cpu, cuda …; by default a GPU for each process, when there are GPUs.")
+    @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+    @functools.wraps(command)
+    def run(**options: Any) -> None:
+        command(**options)
+
+    return run
+
+
+@train.command()
+@_options
+def vision(recipe: Path, model: Path, **options: Any) -> None:
+    """Stage 0: the vision tower learns the simulator's dense labels."""
+    from alpamayo_ros.training.recipe import VisionRecipe, read_recipe
+    from alpamayo_ros.training.vision_stage import VisionStage
+
+    chosen = read_recipe(recipe, "vision", VisionRecipe)
+    _run(model, lambda loaded: VisionStage(loaded, chosen), **options)
+
+
+@train.command()
+@_options
+def sft(recipe: Path, model: Path, **options: Any) -> None:
+    """Stage 1: the vision-language model learns to reason and to say the trajectory."""
+    from alpamayo_ros.training.recipe import SftRecipe, read_recipe
+    from alpamayo_ros.training.sft_stage import SftStage
+    from alpamayo_ros.training.vision_stage import load_head
+
+    chosen = read_recipe(recipe, "sft", SftRecipe)
+    _run(
+        model,
+        lambda loaded: SftStage(loaded, chosen, load_head(loaded, model) if chosen.dense > 0 else None),
+        **options,
+    )
+
+
+@train.command()
+@_options
+def expert(recipe: Path, model: Path, **options: Any) -> None:
+    """Stage 2: the action expert learns flow matching, the rest is frozen."""
+    from alpamayo_ros.training.expert_stage import ExpertStage
+    from alpamayo_ros.training.recipe import ExpertRecipe, read_recipe
+
+    chosen = read_recipe(recipe, "expert", ExpertRecipe)
+    _run(model, lambda loaded: ExpertStage(loaded, chosen), **options)
+
+
+@train.command()
+@click.option("--model", type=Path, required=True, help="Folder of a trained model.")
+@click.option("--output", type=Path, required=True, help="Folder for the copy; must be new.")
+def export(model: Path, output: Path) -> None:
+    """Copy a trained model without what only training needs; weights are stored as bfloat16, half the size.
+
+    They are still float32 when they are loaded: that is what the copy's config.json asks for.
+    """
+    import torch
+
+    from alpamayo_ros.vla.checkpoint import load_model, save_model
+
+    if output.exists():
+        raise click.ClickException(f"{output} exists already; remove it or choose another --output")
+    check_folder(output.parent, output)
+    loaded = load_model(model, dtype=torch.float32)
+    save_model(loaded, output, weights={name: part.bfloat16() for name, part in loaded.state_dict().items()})
+    size = sum(path.stat().st_size for path in output.iterdir()) / 1e6
+    click.echo(f"wrote {output}: {size:.1f} MB")
+
+
+def _run(
+    model: Path, make: Callable[[AlpamayoModel], Stage], *, data: tuple[Path, ...], validation: Path | None,
+    output: Path, unfinished: bool, grow: bool, minutes: float | None, device: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    import torch
+
+    from alpamayo_ros.training.corpus import Corpus, find_shards
+    from alpamayo_ros.training.parallel import Processes
+    from alpamayo_ros.training.trainer import train
+    from alpamayo_ros.vla.checkpoint import load_model
+
+    if model.resolve() == output.resolve():
+        raise click.ClickException(f"--model and --output are both {output}; choose two folders")
+    check_folder(output, output)
+    shards = find_shards(data, unfinished=unfinished)
+    processes = Processes.begin(device)
+    try:
+        # Weights that learn are float32: what a step changes is too small for bfloat16.
+        stage = make(load_model(model, device=processes.device, dtype=torch.float32))
+        roles = stage.model.config.camera_roles
+        held_out = None if validation is None else Corpus(find_shards([validation], unfinished=False), roles)
+        limit = float("inf") if minutes is None else minutes
+        run = train(stage, Corpus(shards, roles), held_out, output, processes, minutes=limit, grow=grow)
+    finally:
+        processes.end()
+    if not processes.leads:
+        return
+    if as_json:
+        click.echo(json.dumps({"output": str(output), "step": run.step, "finished": run.finished, **run.figures}))
+        return
+    state = "finished" if run.finished else "stopped, the same command goes on"
+    click.echo(f"wrote {output}: step {run.step} of {stage.recipe.steps}, {state}")

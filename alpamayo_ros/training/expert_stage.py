@@ -1,0 +1,89 @@
+"""Stage 2: the action expert learns flow matching behind the frozen vision-language model.
+
+x_t = t · x + (1 − t) · ε with t = 0.999 · (1 − Beta(1.5, 1)); the expert is to say x − ε, as in the released recipe.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alpamayo_ros.training.corpus import Batch, Corpus
+from alpamayo_ros.training.recipe import ExpertRecipe
+from alpamayo_ros.training.sequence import Memory, choose, make_sequences, stream
+from alpamayo_ros.training.stage import Stage, Work
+from alpamayo_ros.training.validation import validate
+from alpamayo_ros.vla.model import AlpamayoModel
+
+_LATEST, _ALPHA = 0.999, 1.5
+
+
+class ExpertStage(Stage):
+    name = "expert"
+    recipe: ExpertRecipe
+
+    def __init__(self, model: AlpamayoModel, recipe: ExpertRecipe) -> None:
+        super().__init__(model, recipe)
+        for part in (model.expert, model.action_in_proj, model.action_out_proj):
+            part.requires_grad_(True)
+
+    def prepare(self, batch: Batch, step: int) -> Work:
+        rows, grids = self.pictures(batch)
+        draws = [stream(self.recipe.seed, step, number) for number in batch.numbers]
+        choices = [
+            choose(moment, draw, self.recipe.phrasing, self.recipe.navigation_dropout)
+            for moment, draw in zip(batch.moments, draws, strict=True)
+        ]
+        history, future = (
+            [torch.stack(parts) for parts in zip(*pairs, strict=True)]
+            for pairs in ([m.history for m in batch.moments], [m.future for m in batch.moments])
+        )
+        action = self.model.action_space.trajectory_to_action(*history, *future)
+        sequences = make_sequences(
+            self.model, batch.moments, choices, grids.reshape(len(batch), -1, 3),
+            torch.empty(len(batch), 0, dtype=torch.long), "trajectory_start", reasoning=self.recipe.reasoning > 0,
+        )  # fmt: skip
+        times = self.recipe.times_per_sample
+        # Beta(1.5, 1) by its inverse distribution function.
+        moments = torch.from_numpy(np.stack([_LATEST * (1.0 - draw.random(times) ** (1.0 / _ALPHA)) for draw in draws]))
+        noise = torch.stack([torch.from_numpy(draw.standard_normal((times, *action.shape[1:]))) for draw in draws])
+        device = self.model.device
+        inputs = {
+            "rows": rows,
+            "grids": grids,
+            "sequences": sequences.to(device),
+            "action": action.to(device),
+            "times": moments.float().to(device),
+            "noise": noise.float().to(device),
+        }
+        return Work({"flow": noise.numel()}, inputs)
+
+    def forward(self, work: Work) -> dict[str, Tensor]:
+        model, sequences, times = self.model, work.inputs["sequences"], work.inputs["times"]
+        with torch.no_grad():
+            features = model.vlm.encode_images(work.inputs["rows"], work.inputs["grids"])
+            read = Memory()
+            model.vlm(sequences.ids, sequences.positions, read, "causal", features)
+        repeats, noise = times.shape[1], work.inputs["noise"].flatten(0, 1)
+        action = work.inputs["action"].repeat_interleave(repeats, dim=0)
+        moment = times.flatten()
+        mixed = moment[:, None, None] * action + (1.0 - moment)[:, None, None] * noise
+        layers = [tuple(part.repeat_interleave(repeats, dim=0) for part in layer) for layer in read.layers]
+        steps = action.shape[1]
+        column = torch.arange(sequences.ids.shape[1], device=action.device)
+        visible = column < sequences.lengths[:, None]
+        visible = torch.cat([visible, visible.new_ones(len(visible), steps)], dim=1).repeat_interleave(repeats, dim=0)
+        mask = None if bool(visible.all()) else visible[:, None, None].expand(-1, 1, steps, -1)
+        last = sequences.positions[0].gather(1, sequences.lengths[:, None] - 1)
+        positions = (last + 1 + torch.arange(steps, device=action.device)).repeat_interleave(repeats, dim=0)
+        embedded = model.action_in_proj(mixed, moment)
+        memory = Memory([(keys, values) for keys, values in layers])
+        said = model.action_out_proj(model.expert(embedded, positions.expand(3, -1, -1), memory, mask))
+        return {"flow": (said.float() - (action - noise)).square().sum()}
+
+    def weights(self, step: int) -> dict[str, float]:
+        return {"flow": 1.0}
+
+    def validate(self, corpus: Corpus) -> dict[str, float]:
+        return validate(self.model, corpus, self.recipe.validation_samples, autoregressive=False)

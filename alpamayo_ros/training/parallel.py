@@ -1,0 +1,123 @@
+"""One process or many: who this is, how the stage is spread over all, and how its state is gathered.
+
+Every process has the whole model (`none`), or a part of every layer's weights, gradients and optimiser (`fsdp`): what
+10 billion weights need.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_model_state_dict,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
+from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.tensor import DTensor
+from torch.nn.parallel import DistributedDataParallel
+
+from alpamayo_ros.training.errors import TrainingError
+from alpamayo_ros.training.stage import Stage
+
+_ENVIRONMENT = (("WORLD_SIZE", "1"), ("RANK", "0"), ("LOCAL_RANK", "0"))
+_WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
+_SPREAD = StateDictOptions(full_state_dict=True, strict=False)
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Which of how many processes this is, as `torchrun` says; its device."""
+
+    rank: int
+    count: int
+    device: torch.device
+
+    @classmethod
+    def begin(cls, device: str | None = None) -> Processes:
+        """Join the others, if there are any. device: by default each its own GPU, where there are GPUs."""
+        count, rank, local = (int(os.environ.get(name, default)) for name, default in _ENVIRONMENT)
+        chosen = torch.device(device or (f"cuda:{local}" if torch.cuda.is_available() else "cpu"))
+        if count > 1 and not dist.is_initialized():
+            dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+        return cls(rank, count, chosen)
+
+    def end(self) -> None:
+        if dist.is_initialized():
+            dist.destroy_process_group()
+
+    @property
+    def leads(self) -> bool:
+        return self.rank == 0
+
+    def summed(self, values: Tensor) -> Tensor:
+        """The sum of a tensor on the CPU over all processes."""
+        if self.count == 1:
+            return values
+        everywhere = values.to(self.device)
+        dist.all_reduce(everywhere)
+        return everywhere.cpu()
+
+    def wait(self) -> None:
+        """Until all are here."""
+        if self.count > 1:
+            dist.barrier()
+
+
+class Spread:
+    """A stage over all processes. `module` is what is called for the forward."""
+
+    def __init__(self, stage: Stage, processes: Processes) -> None:
+        self.stage, self.count = stage, processes.count
+        self.sharded = processes.count > 1 and stage.recipe.sharding == "fsdp"
+        self.module: nn.Module = stage
+        if self.sharded:
+            model = stage.model
+            for block in (*model.vlm.model.visual.blocks, *model.vlm.model.language_model.layers, *model.expert.layers):
+                fully_shard(block)
+            fully_shard(stage)
+        elif processes.count > 1:
+            self.module = DistributedDataParallel(stage)
+
+    def accumulating(self, last: bool) -> AbstractContextManager[None]:
+        """Around forward and backward: gradients go to the other processes with the last micro-batch only."""
+        if isinstance(self.stage, FSDPModule):
+            self.stage.set_requires_gradient_sync(last)
+        if isinstance(self.module, DistributedDataParallel) and not last:
+            return self.module.no_sync()
+        return nullcontext()
+
+    def clip_gradient(self, largest: float) -> float:
+        """Make the gradient's norm no larger than that; returns what it was."""
+        norm = nn.utils.clip_grad_norm_([p for p in self.stage.parameters() if p.requires_grad], largest)
+        return float(norm.full_tensor() if isinstance(norm, DTensor) else norm)
+
+    def weights(self) -> dict[str, Any]:
+        """All weights of the stage, whole and on the CPU; where they are sharded, empty but for the leading process."""
+        return get_model_state_dict(self.stage, options=_WHOLE) if self.sharded else self.stage.state_dict()
+
+    def optimiser_state(self, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
+        """Of all processes; as `weights`."""
+        if self.sharded:
+            return get_optimizer_state_dict(self.stage, optimiser, options=_WHOLE)
+        return optimiser.state_dict()
+
+    def load(self, weights: dict[str, Any], optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
+        """Go on from trained weights and an optimiser's state. Raises TrainingError where they do not fit."""
+        trained = {name for name, parameter in self.stage.named_parameters() if parameter.requires_grad}
+        if trained != set(weights):
+            raise TrainingError("the saved state is of another stage or model; choose another --output")
+        if self.sharded:
+            set_model_state_dict(self.stage, weights, options=_SPREAD)
+            set_optimizer_state_dict(self.stage, optimiser, state, options=_SPREAD)
+        else:
+            self.stage.load_state_dict(weights, strict=False)
+            optimiser.load_state_dict(state)

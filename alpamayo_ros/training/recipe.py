@@ -1,0 +1,170 @@
+"""A recipe: all that decides a training run besides the model and the data. Read from one table of a TOML file."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from alpamayo_ros.training.errors import TrainingError
+
+PRECISIONS = ("float32", "bfloat16")
+SHARDINGS = ("none", "fsdp")
+PHRASINGS = ("first", "drawn")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What every stage has.
+
+    steps: optimiser steps. batch_size: samples of one step, over all processes. micro_batch: samples that one process
+    takes through the network at a time. keyframe_repeats: how often an epoch takes a sample where a decision is taken;
+    they are rare among regular ones. learning_rate falls as a cosine to final_learning_rate, after warmup_steps of
+    rising; vision_rate: what it is multiplied with for the vision tower. clip: largest norm of the gradient.
+    precision: float32, or bfloat16 by autocast. sharding: of parameters over processes, `none` or `fsdp`. seed: of
+    everything that is drawn. log_every, validate_every (0: never), save_every: steps. validation_samples: how many are
+    looked at.
+    """
+
+    steps: int
+    batch_size: int
+    micro_batch: int
+    learning_rate: float
+    final_learning_rate: float
+    keyframe_repeats: int = 1
+    warmup_steps: int = 100
+    vision_rate: float = 1.0
+    weight_decay: float = 0.05
+    beta_2: float = 0.98
+    clip: float = 1.0
+    precision: str = "float32"
+    sharding: str = "none"
+    seed: int = 0
+    log_every: int = 10
+    validate_every: int = 500
+    save_every: int = 100
+    validation_samples: int = 128
+
+    def __post_init__(self) -> None:
+        positive = (
+            "steps", "batch_size", "micro_batch", "keyframe_repeats", "learning_rate", "clip", "log_every", "save_every"
+        )  # fmt: skip
+        rules = {
+            **{f"{name} must be above 0": getattr(self, name) > 0 for name in positive},
+            "final_learning_rate must be from 0 to learning_rate": (
+                0 <= self.final_learning_rate <= self.learning_rate
+            ),
+            "warmup_steps must be from 0 to steps": 0 <= self.warmup_steps <= self.steps,
+            f"precision must be one of {', '.join(PRECISIONS)}": self.precision in PRECISIONS,
+            f"sharding must be one of {', '.join(SHARDINGS)}": self.sharding in SHARDINGS,
+            "seed, validate_every and validation_samples must be 0 or more": (
+                min(self.seed, self.validate_every, self.validation_samples) >= 0
+            ),
+            "with sharding fsdp, validate_every must be 0 (validate the saved model)": (
+                self.sharding == "none" or self.validate_every == 0
+            ),
+            **self._rules(),
+        }
+        for rule, kept in rules.items():
+            if not kept:
+                raise TrainingError(rule)
+
+    def _rules(self) -> dict[str, bool]:
+        return {}
+
+
+@dataclass(frozen=True)
+class VisionRecipe(Recipe):
+    """Stage 0: the vision tower learns dense labels of the simulator. Nothing more to choose."""
+
+
+@dataclass(frozen=True)
+class SftRecipe(Recipe):
+    """Stage 1: the vision-language model learns to reason and to say the trajectory.
+
+    reasoning, trajectory: weights of the two mean cross-entropies; reasoning 0 leaves the Chain of Causation out of the
+        sequence (trajectory only). trajectory_share: part of every batch whose trajectory tokens are read; their mean
+        is taken over these alone.
+    dense: weight of the dense labels at the first step; it falls to 0 as a cosine over the run.
+    phrasing: which of a label's sentences is learned, the first one or one drawn anew each time.
+    navigation_dropout: part of the instructions that is left out, for guidance.
+    """
+
+    reasoning: float = 1.0
+    trajectory: float = 1.0
+    trajectory_share: float = 1.0
+    dense: float = 0.0
+    phrasing: str = "drawn"
+    navigation_dropout: float = 0.1
+
+    def _rules(self) -> dict[str, bool]:
+        return {
+            "weights must be 0 or more, and not all 0": (
+                min(self.reasoning, self.trajectory, self.dense) >= 0 and self.reasoning + self.trajectory > 0
+            ),
+            "trajectory_share must be in (0, 1]": 0 < self.trajectory_share <= 1,
+            "without reasoning, trajectory_share must be 1": self.reasoning > 0 or self.trajectory_share == 1,
+            f"phrasing must be one of {', '.join(PHRASINGS)}": self.phrasing in PHRASINGS,
+            "navigation_dropout must be in [0, 1]": 0 <= self.navigation_dropout <= 1,
+        }
+
+
+@dataclass(frozen=True)
+class ExpertRecipe(Recipe):
+    """Stage 2: the action expert learns flow matching behind the frozen vision-language model.
+
+    times_per_sample: flow times drawn for each sample and step; the language model reads it once for all of them.
+    """
+
+    times_per_sample: int = 1
+    reasoning: float = 1.0
+    phrasing: str = "drawn"
+    navigation_dropout: float = 0.1
+
+    def _rules(self) -> dict[str, bool]:
+        return {
+            "times_per_sample must be above 0": self.times_per_sample > 0,
+            "reasoning must be 0 (trajectory only) or 1": self.reasoning in (0, 1),
+            f"phrasing must be one of {', '.join(PHRASINGS)}": self.phrasing in PHRASINGS,
+            "navigation_dropout must be in [0, 1]": 0 <= self.navigation_dropout <= 1,
+        }
+
+
+R = TypeVar("R", bound=Recipe)
+
+
+def read_recipe(path: Path, table: str, kind: type[R]) -> R:
+    """The table of a recipe file. Raises TrainingError for anything it should not hold, and for what it lacks."""
+    try:
+        document = tomllib.loads(path.read_text())
+    except OSError as error:
+        raise TrainingError(f"{path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise TrainingError(f"{path} is no TOML: {error}") from None
+    values = document.get(table)
+    if not isinstance(values, dict):
+        raise TrainingError(f"{path} has no table [{table}]; it has {', '.join(document) or 'none'}")
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    unknown = [name for name in values if name not in fields]
+    if unknown:
+        raise TrainingError(f"{path}, [{table}]: unknown key {unknown[0]}; the keys are {', '.join(fields)}")
+    required = [name for name, field in fields.items() if field.default is dataclasses.MISSING]
+    missing = [name for name in required if name not in values]
+    if missing:
+        raise TrainingError(f"{path}, [{table}]: {missing[0]} is missing")
+    typed = {name: _typed(f"{path}, [{table}]", fields[name], value) for name, value in values.items()}
+    try:
+        return kind(**typed)
+    except TrainingError as error:
+        raise TrainingError(f"{path}, [{table}]: {error}") from None
+
+
+def _typed(place: str, field: dataclasses.Field[Any], value: Any) -> Any:
+    expected = {"int": int, "float": float, "str": str}[str(field.type)]
+    if expected is float and type(value) is int:
+        return float(value)
+    if type(value) is not expected:
+        raise TrainingError(f"{place}: {field.name} is {value!r}; it must be of type {field.type}")
+    return value

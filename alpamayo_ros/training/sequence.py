@@ -1,0 +1,130 @@
+"""What the language model reads in training: the prompt of `vla.prompt` and the answer it is to give.
+
+    … <|cot_start|> | sentence <|cot_end|> <|traj_future_start|> <i…> × 128 <|traj_future_end|> <|im_end|>
+
+The prompt ends before the bar; `AlpamayoModel.sample` generates what is behind it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alpamayo_ros.training.corpus import Moment
+from alpamayo_ros.vla.config import ModelConfig
+from alpamayo_ros.vla.decoder import KVCache
+from alpamayo_ros.vla.model import AlpamayoModel
+from alpamayo_ros.vla.prompt import driving_prompt, rotary_positions
+
+Ending = Literal["whole", "trajectory_start"]
+"""How far an answer goes: to its end, or to the start of the trajectory, behind which the expert follows."""
+
+NONE, REASONING, TRAJECTORY = range(3)
+"""To which loss a token belongs."""
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Rows of different length, padded on the right, where a causal model cannot look.
+
+    ids: (R, L). positions: (3, R, L). parts: (R, L), to which loss each token belongs. lengths: (R,).
+    """
+
+    ids: Tensor
+    positions: Tensor
+    parts: Tensor
+    lengths: Tensor
+
+    def to(self, device: torch.device) -> Sequences:
+        return Sequences(*(part.to(device) for part in (self.ids, self.positions, self.parts, self.lengths)))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is drawn for one moment in one step: which sentence is learned, and whether navigation is left out."""
+
+    sentence: str
+    navigation: str | None
+
+
+def choose(moment: Moment, draw: np.random.Generator, phrasing: str, navigation_dropout: float) -> Choice:
+    which, dropped = int(draw.integers(len(moment.sentences))), draw.random() < navigation_dropout
+    sentence = moment.sentences[which if phrasing == "drawn" else 0]
+    return Choice(sentence, None if dropped else moment.navigation)
+
+
+def stream(seed: int, step: int, number: int) -> np.random.Generator:
+    """What is drawn for one sample in one step depends on nothing else: not on processes, nor on interruptions."""
+    return np.random.default_rng((seed, step, number))
+
+
+def make_sequences(
+    model: AlpamayoModel,
+    moments: Sequence[Moment],
+    choices: Sequence[Choice],
+    grids: Tensor,
+    bins: Tensor,
+    ending: Ending,
+    *,
+    reasoning: bool = True,
+) -> Sequences:
+    """Sequences of moments whose pictures have `grids` (R, pictures, 3) and whose futures are `bins` (R, 128).
+
+    reasoning: with the Chain of Causation; without, the trajectory's start follows the prompt at once.
+    """
+    config, tokenizer, special = model.config, model.tokenizer, model.tokenizer.special_ids
+    rows: list[tuple[list[int], list[int]]] = []
+    histories = [torch.stack(parts) for parts in zip(*(moment.history for moment in moments), strict=True)]
+    history_bins = model.history_tokens.encode(*histories)
+    for row, choice in enumerate(choices):
+        navigation = choice.navigation if config.takes_navigation else None
+        ids = driving_prompt(tokenizer, config, grids[row], [*config.camera_roles], history_bins[row], navigation)
+        parts = [NONE] * len(ids)
+        if reasoning:
+            said = [*tokenizer.encode(choice.sentence), special["cot_end"]]
+            ids, parts = ids + said, parts + [REASONING] * len(said)
+        # Where no trajectory follows, its start is not said: else one token would stand for the whole of it.
+        ids, parts = [*ids, special["traj_future_start"]], [*parts, TRAJECTORY if ending == "whole" else NONE]
+        if ending == "whole":
+            ids += (bins[row] + tokenizer.future_bin_0).tolist()
+            ids += [special["traj_future_end"], tokenizer.im_end]
+            parts += [TRAJECTORY] * (bins.shape[1] + 1) + [REASONING]
+        rows.append((ids, parts))
+    return _padded(rows, grids, config, tokenizer.pad)
+
+
+def _padded(rows: list[tuple[list[int], list[int]]], grids: Tensor, config: ModelConfig, pad: int) -> Sequences:
+    lengths = torch.tensor([len(ids) for ids, _ in rows])
+    longest = int(lengths.max())
+    ids = torch.full((len(rows), longest), pad)
+    parts = torch.zeros(len(rows), longest, dtype=torch.long)
+    positions = torch.ones(3, len(rows), longest, dtype=torch.long)
+    for row, (row_ids, row_parts) in enumerate(rows):
+        ids[row, : len(row_ids)] = torch.tensor(row_ids)
+        parts[row, : len(row_ids)] = torch.tensor(row_parts)
+        positions[:, row, : len(row_ids)] = rotary_positions(ids[row, : len(row_ids)], grids[row], config)
+    return Sequences(ids, positions, parts, lengths)
+
+
+class Memory(KVCache):
+    """Keys and values as autograd wants them: nothing is written in place.
+
+    Behind `before`, what is written comes and goes, as the expert's; without it, it is kept in `layers`.
+    """
+
+    def __init__(self, before: list[tuple[Tensor, Tensor]] | None = None) -> None:
+        self.before = before
+        self.layers: list[tuple[Tensor, Tensor]] = []
+        self.length = 0 if before is None else before[0][0].shape[2]
+
+    def write(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        if self.before is None:
+            self.layers.append((keys, values))
+            return keys, values
+        old_keys, old_values = self.before[layer]
+        return torch.cat([old_keys, keys], dim=2), torch.cat([old_values, values], dim=2)

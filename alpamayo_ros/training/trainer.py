@@ -1,0 +1,282 @@
+"""The training loop. The same for every stage, and for one process or many.
+
+A step's samples are the same whatever the number of processes, and so is its loss: a mean over all of them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import queue
+import sys
+import threading
+import time
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import cv2
+import torch
+from torch import Tensor, nn
+from torch.utils.tensorboard import SummaryWriter
+from tqdm import tqdm
+
+from alpamayo_ros.training.corpus import Corpus, order
+from alpamayo_ros.training.errors import TrainingError
+from alpamayo_ros.training.parallel import Processes, Spread
+from alpamayo_ros.training.recipe import Recipe
+from alpamayo_ros.training.stage import Stage, Work
+from alpamayo_ros.training.state import Progress, load_state, save_state
+from alpamayo_ros.vla.checkpoint import save_model
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Run:
+    """What a call of `train` came to. finished: all steps are done; else its time was up."""
+
+    step: int
+    finished: bool
+    figures: dict[str, float]
+
+
+def train(
+    stage: Stage,
+    corpus: Corpus,
+    validation: Corpus | None,
+    output: Path,
+    processes: Processes,
+    *,
+    minutes: float = math.inf,
+    grow: bool = False,
+) -> Run:
+    """Train until the recipe's steps are done, or for so many minutes; goes on where an earlier call stopped.
+
+    The model folder `output` is written anew with every state. grow: the data may have more shards than the run began
+    with, which begins a new epoch. Raises TrainingError.
+    """
+    recipe, folder = stage.recipe, output / "training"
+    if recipe.batch_size % processes.count:
+        raise TrainingError(
+            f"batch_size is {recipe.batch_size}; it must be a multiple of the {processes.count} processes"
+        )
+    if recipe.batch_size > len(corpus):
+        raise TrainingError(f"batch_size is {recipe.batch_size}, but the data hold {len(corpus)} samples")
+    spread = Spread(stage, processes)
+    optimiser = _optimiser(stage)
+    progress = Progress(0, 0, 0, [str(path) for path in corpus.shards])
+    found = load_state(folder, asdict(recipe))
+    if found is not None:
+        weights, optimiser_state, progress = found
+        spread.load(weights, optimiser, optimiser_state)
+        _continue_data(progress, corpus, grow=grow)
+    stage.train()
+    end, figures = time.monotonic() + 60.0 * minutes, dict[str, float]()
+    writer = SummaryWriter(str(folder / "events"), purge_step=progress.step) if processes.leads else None
+    bar = tqdm(
+        total=recipe.steps, initial=progress.step, desc=stage.name, unit="step", disable=None if writer else True
+    )
+    ahead = prefetched(_steps(stage, corpus, progress, processes))
+    with closing(ahead):
+        for after, micro_batches in ahead:
+            rate = learning_rate(recipe, progress.step)
+            _set_rate(optimiser, rate)
+            losses = _step(spread, optimiser, micro_batches, progress.step, processes)
+            progress = after
+            bar.update()
+            if writer is not None and (progress.step % recipe.log_every == 0 or progress.step == 1):
+                for name, value in losses.items():
+                    writer.add_scalar(f"train/{name}", value, progress.step)
+                writer.add_scalar("train/learning_rate", rate, progress.step)
+                bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()})
+            done = progress.step == recipe.steps
+            # All stop when the clock of one of them says so.
+            stop = done or bool(processes.summed(torch.tensor([float(time.monotonic() > end)]))[0] > 0)
+            if (
+                validation is not None
+                and recipe.validate_every
+                and (progress.step % recipe.validate_every == 0 or done)
+            ):
+                figures = _validated(stage, validation, processes)
+                if writer is not None:
+                    _tell(figures, progress.step, writer, folder)
+            if stop or progress.step % recipe.save_every == 0:
+                weights, optimiser_state = spread.weights(), spread.optimiser_state(optimiser)
+                if processes.leads:
+                    _save(stage, weights, optimiser_state, progress, output)
+                processes.wait()
+            if stop:
+                break
+    bar.close()
+    if writer is not None:
+        writer.close()
+    return Run(progress.step, progress.step == recipe.steps, figures)
+
+
+def learning_rate(recipe: Recipe, step: int) -> float:
+    """Of the step after so many: a linear rise, then a cosine."""
+    if step < recipe.warmup_steps:
+        return recipe.learning_rate * (step + 1) / recipe.warmup_steps
+    share = (step - recipe.warmup_steps) / max(recipe.steps - recipe.warmup_steps, 1)
+    low, high = recipe.final_learning_rate, recipe.learning_rate
+    return low + (high - low) * 0.5 * (1.0 + math.cos(math.pi * share))
+
+
+def prefetched(items: Iterable[T]) -> Generator[T]:
+    """The items, one made ahead by a thread of its own."""
+    ready: queue.Queue[tuple[T | None, BaseException | None]] = queue.Queue(maxsize=1)
+    stopped = threading.Event()
+
+    def put(entry: tuple[T | None, BaseException | None]) -> None:
+        while not stopped.is_set():
+            with suppress(queue.Full):
+                ready.put(entry, timeout=0.1)
+                return
+
+    def work() -> None:
+        try:
+            for item in items:
+                put((item, None))
+                if stopped.is_set():
+                    return
+            put((None, StopIteration()))
+        except BaseException as error:
+            put((None, error))
+
+    cv2.setNumThreads(1)
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        while True:
+            item, error = ready.get()
+            if isinstance(error, StopIteration):
+                return
+            if error is not None:
+                raise error
+            yield item  # type: ignore[misc]  # None only beside an error
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def _steps(
+    stage: Stage, corpus: Corpus, progress: Progress, processes: Processes
+) -> Iterator[tuple[Progress, list[Work]]]:
+    """For every step to come: the progress after it, and this process's share of its samples."""
+    recipe, step, epoch, place = stage.recipe, progress.step, progress.epoch, progress.place
+    numbers = order(corpus, recipe.seed, epoch, recipe.keyframe_repeats)
+    while step < recipe.steps:
+        if place + recipe.batch_size > len(numbers):  # what is left of an epoch is less than a batch
+            epoch, place = epoch + 1, 0
+            numbers = order(corpus, recipe.seed, epoch, recipe.keyframe_repeats)
+        batch = numbers[place : place + recipe.batch_size].tolist()
+        mine = range(processes.rank, len(batch), processes.count)
+        shares = (mine[start : start + recipe.micro_batch] for start in range(0, len(mine), recipe.micro_batch))
+        micro_batches = [
+            stage.prepare(corpus.batch([batch[i] for i in share], dense=stage.dense, places=share), step)
+            for share in shares
+        ]
+        step, place = step + 1, place + recipe.batch_size
+        yield Progress(step, epoch, place, progress.shards), micro_batches
+
+
+def _save(
+    stage: Stage, weights: dict[str, Tensor], optimiser_state: dict[str, Any], progress: Progress, output: Path
+) -> None:
+    """The state comes last: what a kill has left half written before it is written again by whoever goes on."""
+    of_model = {name.removeprefix("model."): part for name, part in weights.items() if name.startswith("model.")}
+    save_model(stage.model, output, weights=of_model)
+    stage.save_extras(output, weights)
+    trained = {name for name, parameter in stage.named_parameters() if parameter.requires_grad}
+    kept = {name: part for name, part in weights.items() if name in trained}
+    save_state(output / "training", kept, optimiser_state, progress, asdict(stage.recipe))
+
+
+def _step(
+    spread: Spread,
+    optimiser: torch.optim.Optimizer,
+    micro_batches: list[Work],
+    step: int,
+    processes: Processes,
+) -> dict[str, float]:
+    """One optimiser step; the mean of each loss over all processes."""
+    recipe, weights = spread.stage.recipe, spread.stage.weights(step)
+    names = list(weights)
+    counts = torch.tensor([[float(work.counts.get(name, 0)) for name in names] for work in micro_batches]).sum(0)
+    counts = processes.summed(counts)
+    optimiser.zero_grad(set_to_none=True)
+    sums = torch.zeros(len(names))
+    for number, work in enumerate(micro_batches, start=1):
+        half = torch.autocast(processes.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
+        with spread.accumulating(last=number == len(micro_batches)):
+            with half:
+                losses = spread.module(work)
+            # Gradients are averaged over the processes; our mean is over all samples already.
+            scales = [
+                processes.count * weights[name] / max(float(count), 1.0)
+                for name, count in zip(names, counts, strict=True)
+            ]
+            parts = [scale * losses[name] for scale, name in zip(scales, names, strict=True)]
+            torch.autograd.backward(torch.stack(parts).sum())
+        sums += torch.stack([losses[name].detach().float().cpu() for name in names])
+    norm = spread.clip_gradient(recipe.clip)
+    if not math.isfinite(norm):
+        raise TrainingError(f"the gradient of step {step + 1} is not finite; lower learning_rate or use float32")
+    optimiser.step()
+    means = processes.summed(sums) / counts.clamp(min=1.0)
+    return {**dict(zip(names, means.tolist(), strict=True)), "gradient": norm}
+
+
+def _optimiser(stage: Stage) -> torch.optim.Optimizer:
+    """AdamW; matrices decay, the rest does not. Each group says how its rate is scaled."""
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for name, parameter in stage.named_parameters():
+        if parameter.requires_grad:
+            scale = stage.recipe.vision_rate if ".visual." in name else 1.0
+            decay = stage.recipe.weight_decay if parameter.ndim > 1 else 0.0
+            groups.setdefault((scale, decay), []).append(parameter)
+    listed = [{"params": part, "scale": scale, "weight_decay": decay} for (scale, decay), part in groups.items()]
+    return torch.optim.AdamW(listed, lr=stage.recipe.learning_rate, betas=(0.9, stage.recipe.beta_2))
+
+
+def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group["scale"]
+
+
+def _continue_data(progress: Progress, corpus: Corpus, *, grow: bool) -> None:
+    """Check that the data are those of the run, or begin an epoch with more of them."""
+    shards = [str(path) for path in corpus.shards]
+    if shards == progress.shards:
+        return
+    if not grow:
+        raise TrainingError(
+            f"the run began with {len(progress.shards)} shards, now there are {len(shards)} or others; give the same "
+            "data, or --grow to go on with these"
+        )
+    progress.shards = shards
+    progress.epoch, progress.place = progress.epoch + 1, 0
+
+
+def _validated(stage: Stage, validation: Corpus, processes: Processes) -> dict[str, float]:
+    """By the leading process, while the others wait."""
+    figures: dict[str, float] = {}
+    if processes.leads:
+        stage.eval()
+        figures = stage.validate(validation)
+        stage.train()
+    processes.wait()
+    return figures
+
+
+def _tell(figures: dict[str, float], step: int, writer: SummaryWriter, folder: Path) -> None:
+    for name, value in figures.items():
+        writer.add_scalar(f"validation/{name}", value, step)
+    with (folder / "figures.jsonl").open("a") as file:
+        file.write(json.dumps({"step": step, **{name: round(value, 4) for name, value in figures.items()}}) + "\n")
+    shown = ", ".join(f"{name} {value:.3f}" for name, value in itertools.islice(figures.items(), 8))
+    tqdm.write(f"step {step}: {shown}", file=sys.stderr)

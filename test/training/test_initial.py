@@ -1,0 +1,76 @@
+import json
+import subprocess
+import sys
+
+import pytest
+import torch
+from command import alpamayo, refusal
+
+from alpamayo_ros.policy import DrivingPolicy
+from alpamayo_ros.training.errors import TrainingError
+from alpamayo_ros.training.initial import initial_model
+from alpamayo_ros.vla.errors import CheckpointError
+
+
+def test_begin_makes_a_model_that_is_loaded_like_any_other(shape, tmp_path):
+    output = tmp_path / "model"
+    assert alpamayo("train", "begin", "--shape", shape, "--output", output).exit_code == 0
+    model = DrivingPolicy.from_pretrained(output).model
+    assert model.config.takes_navigation
+    assert not model.config.any_camera_subset
+    again = initial_model(shape, seed=0).state_dict()
+    assert all(torch.equal(part, again[name]) for name, part in model.state_dict().items())
+    other = initial_model(shape, seed=1).state_dict()
+    assert not torch.equal(other["vlm.lm_head.weight"], again["vlm.lm_head.weight"])
+    assert "exists already" in refusal(alpamayo("train", "begin", "--shape", shape, "--output", output))
+
+
+def test_export_stores_half_and_loads_whole(begun, tmp_path):
+    output = tmp_path / "exported"
+    assert alpamayo("train", "export", "--model", begun, "--output", output).exit_code == 0
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (begun, output)]
+    assert sizes[1] < 0.55 * sizes[0]
+    model, exact = (DrivingPolicy.from_pretrained(folder).model for folder in (output, begun))
+    assert model.dtype == torch.float32
+    whole = exact.state_dict()
+    assert all(torch.equal(part, whole[name].bfloat16().float()) for name, part in model.state_dict().items())
+    assert sorted(path.name for path in output.iterdir()) == ["config.json", "model.safetensors", "tokenizer.json"]
+
+
+@torch.no_grad()
+def test_signals_begin_with_a_size_that_can_be_learned_from(model, corpus):
+    from recipes import sft
+
+    from alpamayo_ros.training.sft_stage import SftStage
+
+    stage = SftStage(model, sft(trajectory_share=1.0))
+    work = stage.prepare(corpus.batch(range(4), dense=False), 0)
+    features = model.vlm.encode_images(work.inputs["rows"], work.inputs["grids"])
+    assert 0.05 < float(features.tokens.std()) < 5
+    # Before it has learned anything, every token is about as likely as any other.
+    sums = stage(work)
+    for name in ("reasoning", "trajectory"):
+        uniform = torch.tensor(float(model.config.vocab_size)).log()
+        assert float(sums[name]) / work.counts[name] == pytest.approx(float(uniform), rel=0.1)
+
+
+def test_what_is_no_shape_is_refused(shape, tmp_path):
+    with pytest.raises(TrainingError, match="No such file"):
+        initial_model(tmp_path / "none.json", 0)
+    (tmp_path / "shape.json").write_text("{}")
+    with pytest.raises(TrainingError, match="is no shape of a model: KeyError"):
+        initial_model(tmp_path / "shape.json", 0)
+    wrong = json.loads(shape.read_text()) | {"frames_per_camera": 5}
+    (tmp_path / "shape.json").write_text(json.dumps(wrong))
+    with pytest.raises(CheckpointError, match="frames_per_camera must be a multiple"):
+        initial_model(tmp_path / "shape.json", 0)
+
+
+@pytest.mark.parametrize("stage", ["begin", "vision", "sft", "expert", "export"])
+def test_help_does_not_wait_for_torch(stage):
+    program = (
+        "import sys; from alpamayo_ros.cli import main; main(sys.argv[1:], standalone_mode=False); "
+        "sys.exit('torch' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", program, "train", stage, "--help"], capture_output=True, check=False)
+    assert (ran.returncode, ran.stderr) == (0, b"")

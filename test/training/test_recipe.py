@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import pytest
+
+from alpamayo_ros.training.errors import TrainingError
+from alpamayo_ros.training.recipe import ExpertRecipe, SftRecipe, VisionRecipe, read_recipe
+from alpamayo_ros.training.trainer import learning_rate
+
+FOLDER = Path(__file__).parents[2] / "config/training"
+GOOD = {"steps": "10", "batch_size": "4", "micro_batch": "2", "learning_rate": "1e-3", "final_learning_rate": "1e-5"}
+
+
+def written(tmp_path, **changes):
+    lines = {**GOOD, "warmup_steps": "2", **changes}
+    path = tmp_path / "recipe.toml"
+    path.write_text("[sft]\n" + "".join(f"{name} = {value}\n" for name, value in lines.items() if value))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "table", "kind"),
+    [
+        ("alpamayo_tiny", "vision", VisionRecipe),
+        ("alpamayo_tiny", "sft", SftRecipe),
+        ("alpamayo_tiny", "expert", ExpertRecipe),
+        ("released_10b", "sft", SftRecipe),
+        ("released_10b", "expert", ExpertRecipe),
+    ],
+)
+def test_the_shipped_recipes_are_read(name, table, kind):
+    assert read_recipe(FOLDER / f"{name}.toml", table, kind).steps > 0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stepz": "3"}, r"recipe.toml, \[sft\]: unknown key stepz; the keys are steps, "),
+        ({"steps": ""}, "steps is missing"),
+        ({"steps": '"many"'}, "steps is 'many'; it must be of type int"),
+        ({"batch_size": "true"}, "batch_size is True"),
+        ({"steps": "0"}, "steps must be above 0"),
+        ({"precision": '"half"'}, "precision must be one of float32, bfloat16"),
+        ({"trajectory_share": "0.0"}, "trajectory_share must be in"),
+        ({"reasoning": "0.0", "trajectory_share": "0.5"}, "without reasoning, trajectory_share must be 1"),
+        ({"phrasing": '"all"'}, "phrasing must be one of"),
+        ({"final_learning_rate": "1.0"}, "final_learning_rate must be from 0 to learning_rate"),
+        ({"warmup_steps": "11"}, "warmup_steps must be from 0 to steps"),
+    ],
+)
+def test_a_wrong_recipe_is_refused_in_one_line(tmp_path, changes, message):
+    with pytest.raises(TrainingError, match=message) as error:
+        read_recipe(written(tmp_path, **changes), "sft", SftRecipe)
+    assert "\n" not in str(error.value)
+
+
+def test_files_that_are_no_recipe_are_refused(tmp_path):
+    with pytest.raises(TrainingError, match=r"no table \[expert\]; it has sft"):
+        read_recipe(written(tmp_path), "expert", ExpertRecipe)
+    (tmp_path / "recipe.toml").write_text("steps:")
+    with pytest.raises(TrainingError, match="is no TOML"):
+        read_recipe(tmp_path / "recipe.toml", "sft", SftRecipe)
+    with pytest.raises(TrainingError, match="No such file"):
+        read_recipe(tmp_path / "none.toml", "sft", SftRecipe)
+
+
+def test_the_learning_rate_rises_and_falls(tmp_path):
+    recipe = read_recipe(written(tmp_path), "sft", SftRecipe)
+    rates = [learning_rate(recipe, step) for step in range(11)]
+    assert rates[:3] == [5e-4, 1e-3, 1e-3]
+    assert rates[2:] == sorted(rates[2:], reverse=True)
+    assert rates[10] == pytest.approx(1e-5)

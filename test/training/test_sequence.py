@@ -1,0 +1,135 @@
+"""What is learned is what is asked for: training and inference see the same."""
+
+import numpy as np
+import pytest
+import torch
+from recipes import expert, sft
+
+from alpamayo_ros.training.expert_stage import ExpertStage
+from alpamayo_ros.training.sequence import REASONING, TRAJECTORY, Memory, choose, stream
+from alpamayo_ros.training.sft_stage import SftStage, select
+from alpamayo_ros.vla.images import preprocess
+from alpamayo_ros.vla.model import Reasoning
+from alpamayo_ros.vla.prompt import batch_prompts, driving_prompt
+
+
+def prompted(model, batch):
+    """The context of a batch as `AlpamayoModel.sample` reads it, with navigation, and each prompt's length."""
+    rows, grids = preprocess(batch.images, model.config)
+    of_each = list(grids.reshape(len(batch), -1, 3))
+    history = [torch.stack(part) for part in zip(*(moment.history for moment in batch.moments), strict=True)]
+    bins = model.history_tokens.encode(*history)
+    prompts = [
+        driving_prompt(model.tokenizer, model.config, grid, [0, 1, 2, 6], bins[row], moment.navigation)
+        for row, (moment, grid) in enumerate(zip(batch.moments, of_each, strict=True))
+    ]
+    prompt = batch_prompts(prompts, of_each, model.config, model.tokenizer.pad)
+    return model.read(prompt, model.vlm.encode_images(rows, grids), room=200), [len(one) for one in prompts]
+
+
+@pytest.fixture
+def batch(corpus):
+    """Moments with and without navigation, so that their prompts differ in length."""
+    named = [number for number, moment in enumerate(corpus.moments) if moment.navigation]
+    return corpus.batch([0, named[0], named[-1]], dense=True)
+
+
+@torch.no_grad()
+def test_the_language_model_learns_what_it_will_be_asked(model, batch):
+    stage = SftStage(model, sft(navigation_dropout=0.0, trajectory_share=1.0, phrasing="first"))
+    work = stage.prepare(batch, 0)
+    [(members, sequences)] = work.inputs["groups"]
+    features = select(model.vlm.encode_images(work.inputs["rows"], work.inputs["grids"]), members, len(batch))
+    hidden = model.vlm(sequences.ids, sequences.positions, Memory(), "causal", features)
+    context, lengths = prompted(model, batch)
+    for row, length in enumerate(lengths):
+        torch.testing.assert_close(model.vlm.logits(hidden[row, length - 1]), context.logits[row])
+    # Fed token by token, as it speaks.
+    answers = [sequences.ids[row, length : length + 20] for row, length in enumerate(lengths)]
+    for column in range(20):
+        tokens = torch.stack([answer[column : column + 1] for answer in answers])
+        model.feed(context, tokens, torch.ones_like(tokens, dtype=torch.bool))
+        for row, length in enumerate(lengths):
+            wanted = model.vlm.logits(hidden[row, length + column])
+            torch.testing.assert_close(wanted, context.logits[row], atol=1e-4, rtol=1e-4)
+
+
+def test_answers_hold_the_sentence_and_the_trajectory(model, batch):
+    stage = SftStage(model, sft(trajectory_share=1.0, phrasing="first"))
+    work = stage.prepare(batch, 0)
+    [(_, sequences)] = work.inputs["groups"]
+    for row, moment in enumerate(batch.moments):
+        said = sequences.ids[row, : sequences.lengths[row]]
+        parts = sequences.parts[row, : sequences.lengths[row]]
+        text = model.tokenizer.decode(said[parts == REASONING].tolist(), skip_special=False)
+        assert text == f"{moment.sentences[0]}<|cot_end|><|im_end|>"
+        tokens = said[parts == TRAJECTORY]
+        special = model.tokenizer.special_ids
+        assert (int(tokens[0]), int(tokens[-1])) == (special["traj_future_start"], special["traj_future_end"])
+        history = [part[None] for part in moment.history]
+        driven, _ = model.future_tokens.decode(*history, tokens[None, 1:-1] - model.tokenizer.future_bin_0)
+        assert (driven[0] - moment.future[0]).norm(dim=-1).mean() < 0.1
+    assert work.counts["trajectory"] == 130 * len(batch)
+
+
+def test_without_reasoning_the_trajectory_follows_at_once(model, batch):
+    stage = SftStage(model, sft(reasoning=0.0, trajectory_share=1.0))
+    [(_, sequences)] = stage.prepare(batch, 0).inputs["groups"]
+    opening = sequences.ids[0].tolist().index(model.tokenizer.special_ids["cot_start"])
+    assert sequences.ids[0, opening + 1] == model.tokenizer.special_ids["traj_future_start"]
+    assert model.tokenizer.special_ids["cot_end"] not in sequences.ids
+
+
+@torch.no_grad()
+def test_the_expert_learns_the_field_that_is_integrated(model, batch):
+    stage = ExpertStage(model, expert(navigation_dropout=0.0, times_per_sample=2, phrasing="first"))
+    work = stage.prepare(batch, 0)
+    context, lengths = prompted(model, batch)
+    sequences = work.inputs["sequences"]
+    length = int((sequences.lengths - torch.tensor(lengths)).max())
+    tokens = torch.full((len(batch), length), model.tokenizer.pad)
+    said = sequences.lengths - torch.tensor(lengths)
+    for row, start in enumerate(lengths):
+        tokens[row, : said[row]] = sequences.ids[row, start : sequences.lengths[row]]
+    model.feed(context, tokens, tokens != model.tokenizer.pad)
+    velocity = model.velocity(context, Reasoning(tokens, torch.ones(len(batch), dtype=torch.bool), said))
+    action, noise, times = (work.inputs[name] for name in ("action", "noise", "times"))
+    total = 0.0
+    for number in range(2):
+        for row in range(len(batch)):
+            time = float(times[row, number])
+            mixed = time * action + (1 - time) * noise[:, number]
+            wanted = action[row] - noise[row, number]
+            total += float((velocity(mixed, time)[row] - wanted).square().sum())
+    assert float(stage(work)["flow"]) == pytest.approx(total, rel=1e-4)
+
+
+def test_flow_times_have_the_released_distribution(model, corpus):
+    stage = ExpertStage(model, expert(times_per_sample=400))
+    times = stage.prepare(corpus.batch([0, 1], dense=False), 3).inputs["times"]
+    assert float(times.min()) >= 0
+    assert float(times.max()) <= 0.999
+    # Beta(1.5, 1) has mean 0.6.
+    assert float(times.mean()) == pytest.approx(0.999 * 0.4, abs=0.03)
+
+
+def test_what_is_drawn_depends_on_seed_step_and_sample(corpus):
+    moment = corpus.moments[0]
+    drawn = [choose(moment, stream(*key), "drawn", 0.5) for key in ((0, 1, 2), (0, 1, 2))]
+    assert drawn[0] == drawn[1]
+    sentences = {choose(moment, stream(0, step, 0), "drawn", 0.0).sentence for step in range(60)}
+    assert sentences == set(moment.sentences)
+    assert choose(moment, np.random.default_rng(0), "first", 1.0).navigation is None
+
+
+def test_a_share_of_every_batch_has_its_trajectory(model, corpus):
+    stage = SftStage(model, sft(trajectory_share=0.25))
+    batch = corpus.batch(range(8), dense=False)
+    counts = stage.prepare(batch, 0).counts
+    assert counts["trajectory"] == 2 * 130
+    assert counts["reasoning"] > 8 * 9
+    # However the batch is cut, over micro-batches or processes.
+    parts = [
+        stage.prepare(corpus.batch(share, dense=False, places=share), 0) for share in (range(0, 8, 2), range(1, 8, 2))
+    ]
+    assert sum(part.counts["trajectory"] for part in parts) == 2 * 130
