@@ -14,7 +14,7 @@ export PATH := $(BIN):$(PATH)
 # No discovery traffic may leave the machine.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: setup build demo test test-golden test-launch lint clean
+.PHONY: test-slow setup build demo test test-golden test-launch lint clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/ready
@@ -27,6 +27,9 @@ demo: build
 
 test: lint build
 	$(BIN)/pytest
+
+test-slow: build
+	$(BIN)/pytest -m slow
 
 test-golden: build
 	$(BIN)/pytest -m golden

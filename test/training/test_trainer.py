@@ -23,6 +23,8 @@ from alpamayo_ros.training.trainer import _optimiser, _step, prefetched, train
 from alpamayo_ros.training.vision_stage import VisionStage
 from alpamayo_ros.vla.checkpoint import load_model
 
+pytestmark = pytest.mark.slow  # each trains a model, some in several processes
+
 ALONE = Processes(0, 1, torch.device("cpu"))
 RECIPE = """
 [sft]

@@ -1,5 +1,6 @@
 import unicodedata
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from two_processes import outputs
@@ -58,6 +59,7 @@ def test_it_is_read_from_its_file(tmp_path):
     assert again.encode_outside(text) == TOKENIZER.encode_outside(text)
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_same():
     script = "from alpamayo_ros.training.vocabulary import make_tokenizer; print(make_tokenizer('alpamayo1_5', 9).{})"
     assert len(outputs(script.format("_tokenizer.to_str()"))) == 1
