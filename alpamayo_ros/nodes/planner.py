@@ -86,10 +86,7 @@ class PlannerNode(LifecycleNode):
                 device=self._settings.device or None,
                 dtype=self._settings.dtype or None,
             )
-            roles = [CameraRole(role) for role in self._policy.model.config.camera_roles]
-            if self._policy.model.config.any_camera_subset:
-                roles = [role for role in roles if role in rig.cameras]
-            self._rig = rig.of_roles(roles)
+            self._rig = rig.for_model(self._policy.model.config)
         except (ParameterError, RigError, OSError, *INPUT_ERRORS) as error:
             self._policy = None
             self.get_logger().error(f"not configured: {error}")
