@@ -39,7 +39,7 @@ test-launch: build
 	@python=$$(for python in python3.12 "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.12.*/bin/python3.12; do \
 		"$$python" -c '' 2>/dev/null && echo "$$python" && break; done); \
 	if [ -z "$$python" ]; then echo 'SKIPPED: launch tests need a python3.12 on the PATH or in pyenv; there is none'; \
-	else $(MAKE) --no-print-directory PYTHON312="$$python" $(VENV)/launch/ready && $(BIN)/pytest -m launch test/launch; fi
+	else $(MAKE) --no-print-directory PYTHON312="$$python" $(VENV)/launch/ready && $(BIN)/pytest -m 'launch and not slow' test/launch; fi
 
 lint: setup
 	$(BIN)/ruff check .

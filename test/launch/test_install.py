@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 SOURCES = ("CMakeLists.txt", "LICENSE", "alpamayo_ros", "config", "launch", "msg", "package.xml")
 
-pytestmark = pytest.mark.launch
+pytestmark = [pytest.mark.launch, pytest.mark.slow]  # it builds all messages once more
 
 
 @pytest.fixture(scope="module")

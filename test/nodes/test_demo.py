@@ -99,6 +99,7 @@ def test_the_demo_drives_and_keeps_everything(tmp_path: Path) -> None:
     assert cv2.imread(str(output / "drive.png")).shape[1] == 1920
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
 def test_however_it_is_ended_no_planner_stays(tmp_path: Path, how: signal.Signals) -> None:
     demo = subprocess.Popen(

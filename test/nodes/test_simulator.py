@@ -173,6 +173,7 @@ def running_planner(domain, folder, monkeypatch, policy):
         rclpy.shutdown()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("takes_navigation", [True, False])
 def test_every_plan_has_the_instruction_of_its_state(
     ros_domain: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes_navigation: bool
@@ -227,6 +228,7 @@ def test_what_ends_the_planner_ends_the_wait(ros_domain: int) -> None:
         drive_policy(reference, driver)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("raw", [True, False])
 def test_two_scenarios_in_a_row_give_the_planner_what_the_model_reads(ros_domain: int, raw: bool) -> None:
     """Through the timeline, but without a planner: pictures to the pixel, history to the bit of a float32."""

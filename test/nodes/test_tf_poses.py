@@ -81,7 +81,10 @@ def test_the_timeline_recovers_when_time_is_set_back(node):
     def on_pose(header, place, turn) -> None:
         try:
             timeline.add_pose(
-                stamp(header), np.array([place.x, place.y, place.z]), np.array([turn.x, turn.y, turn.z, turn.w])
+                stamp(header),
+                np.array([place.x, place.y, place.z]),
+                np.array([turn.x, turn.y, turn.z, turn.w]),
+                header.frame_id,
             )
         except Refusal as refusal:
             refused.append(refusal.reason)
