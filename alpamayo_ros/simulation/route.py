@@ -92,6 +92,15 @@ class Goal:
     stop: float
 
 
+@dataclass(frozen=True)
+class Stage:
+    """What a navigation device says of a stretch of the route: `text` with the distance to `start`, until `stop`."""
+
+    text: str
+    start: float
+    stop: float
+
+
 @dataclass(eq=False)
 class Route:
     """The route. `limit` is the speed limit in m/s; `passing` allows overtaking a slow lead by a lane change.
@@ -112,7 +121,7 @@ class Route:
     passing: bool = False
     merge_conflict: tuple[float, float] | None = None
     navigation: str | None = None
-    stages: list[tuple[float, str]] = field(default_factory=list)
+    stages: list[Stage] = field(default_factory=list)
 
     def neighbour(self, side: int, s: float, home: float, same_direction: bool = True) -> Neighbour | None:
         """The lane on the `side` (+1 left, -1 right) of offset `home` at arc length `s`, if there is one."""
@@ -146,9 +155,16 @@ class Route:
         return sorted([*self.events, *self.curves], key=lambda event: event.start)
 
     def navigation_at(self, s: float) -> str | None:
-        """The instruction a navigation device shows at arc length `s`: the next stage with its distance, or None."""
-        for place, text in self.stages:
-            if s < place:
-                distance = place - s
-                return f"{text} in {max(10, 10 * math.floor(distance / 10 + 0.5))} m" if distance < 250.0 else None
+        """The instruction a navigation device shows at arc length `s`: the next stage with its distance, or None.
+
+        In a stage the distance is 0 m: who sees no further than a second back has to be told which way to turn until
+        the turn is done.
+        """
+        for stage in self.stages:
+            if s < stage.start:
+                distance = stage.start - s
+                shown = max(10, 10 * math.floor(distance / 10 + 0.5))
+                return f"{stage.text} in {shown} m" if distance < 250.0 else None
+            if s < stage.stop:
+                return f"{stage.text} in 0 m"
         return None

@@ -8,7 +8,7 @@ from alpamayo_ros.simulation.actor import Blinker, Event
 from alpamayo_ros.simulation.longitudinal import WEATHER_SPEED
 from alpamayo_ros.simulation.path import Path, shift
 from alpamayo_ros.simulation.road import Area, Ground, Lane, Marking, Paint, SignKind
-from alpamayo_ros.simulation.route import Goal, Manoeuvre, Neighbour, RoadEvent, Route
+from alpamayo_ros.simulation.route import Goal, Manoeuvre, Neighbour, RoadEvent, Route, Stage
 from alpamayo_ros.simulation.scenarios.crowd import stream
 from alpamayo_ros.simulation.scenarios.cruising import gentle_road, highway
 from alpamayo_ros.simulation.scenarios.draft import Draft
@@ -71,7 +71,7 @@ def _ask(draft: Draft, side: int, begin: float, by: float) -> None:
     draft.way.goals.append(Goal("goal-lane", decision, side * WIDTH, begin, by))
     word = "left" if side > 0 else "right"
     draft.way.navigation = f"Change to the {word} lane"
-    draft.way.stages.append((by, f"Change to the {word} lane"))
+    draft.way.stages.append(Stage(f"Change to the {word} lane", by, by))
 
 
 def aborted_lane_change(draft: Draft) -> None:
@@ -111,7 +111,7 @@ def lane_drop(draft: Draft) -> None:
     _extra_lane(draft, street, 0.0, end, 40.0)
     lay(draft, street)
     draft.way.goals.append(Goal("goal-lane-end", Lat.LANE_CHANGE_LEFT, WIDTH, draft.front + limit * 2.0, end - 5.0))
-    draft.way.stages.append((end, "Change to the left lane"))
+    draft.way.stages.append(Stage("Change to the left lane", end, end))
     for distance in (120.0, 60.0):
         x = draft.front + distance if distance < end - draft.front else end - 20.0
         place_sign(draft, Street(base, (0.0,), (), WIDTH, shoulder=2.6), SignKind.MERGE, x, rule="goal-lane-end")
@@ -157,7 +157,7 @@ def on_ramp(draft: Draft) -> None:
     _ramp(draft, way, join_from - 100.0, join_from - 20.0)
     _extra_lane(draft, street, join_from - 21.0, lane_end, 45.0)
     draft.way.goals.append(Goal("goal-merge", Lat.MERGE_SPLIT, WIDTH, join_from + 8.0, lane_end - 5.0))
-    draft.way.stages.append((lane_end, "Merge on to the highway"))
+    draft.way.stages.append(Stage("Merge on to the highway", lane_end, lane_end))
     draft.speed = limit * draft.uniform(0.68, 0.8)
     pace = limit * draft.uniform(0.85, 0.92)
     gaps = (24.0, 34.0) if draft.hard else (32.0, 55.0)
@@ -182,7 +182,7 @@ def off_ramp(draft: Draft) -> None:
     way = base.offset(lambda s: first(s) + second(s))
     draft.route = Route(way, limit, WIDTH, edges=(-1.8 - 2.0, 1.8))
     draft.way.manoeuvres.append(Manoeuvre("goal-exit", Lat.MERGE_SPLIT, begin, leave + 60.0))
-    draft.way.stages.append((begin + 30.0, "Take the exit on the right"))
+    draft.way.stages.append(Stage("Take the exit on the right", begin + 30.0, leave + 60.0))
     draft.way.events.append(RoadEvent("ramp-0", "ramp", leave + 45.0, leave + 200.0, limit * draft.uniform(0.5, 0.62)))
     _exit_lane(draft, street, begin, leave)
     _ramp(draft, way, leave + 55.0, leave + 260.0)

@@ -7,7 +7,7 @@ import numpy as np
 from alpamayo_ros.simulation.actor import ActorKind, Event
 from alpamayo_ros.simulation.path import Path
 from alpamayo_ros.simulation.road import Lamp
-from alpamayo_ros.simulation.route import Control, Crossing, Goal, Manoeuvre, Neighbour, Route
+from alpamayo_ros.simulation.route import Control, Crossing, Goal, Manoeuvre, Neighbour, Route, Stage
 from alpamayo_ros.simulation.scenarios.crowd import cross_traffic, oncoming, parked_row, reverse, walkers
 from alpamayo_ros.simulation.scenarios.draft import Draft
 from alpamayo_ros.simulation.scenarios.junction import (
@@ -34,7 +34,7 @@ def turning(draft: Draft, side: int, green: bool) -> tuple[Junction, float, floa
     word = "left" if side > 0 else "right"
     decision = Lat.TURN_LEFT if side > 0 else Lat.TURN_RIGHT
     draft.way.manoeuvres.append(Manoeuvre(f"goal-turn-{word}", decision, start, stop))
-    draft.way.stages.append((start, f"Turn {word}"))
+    draft.way.stages.append(Stage(f"Turn {word}", start, stop))
     light = None
     if green:
         light = add_lights(draft, junction, ((0.0, Lamp.GREEN),))
@@ -101,7 +101,7 @@ def pull_over(draft: Draft) -> None:
     street = plain_street(draft, draft.uniform(8.5, 12.0))
     stop = draft.front + draft.way.limit * draft.uniform(8.0, 10.0)
     draft.way.goals.append(Goal("goal-destination", Lat.PULL_OVER, -2.35, draft.start + 10.0, stop))
-    draft.way.stages.append((stop, "Pull over on the right"))
+    draft.way.stages.append(Stage("Pull over on the right", stop, stop + 10.0))
     if draft.hard:
         parked_row(draft, street, -1, draft.start, stop - 52.0, 0.8)
         parked_row(draft, street, -1, stop + 10.0, stop + 70.0, 0.8)
