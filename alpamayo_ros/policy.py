@@ -168,7 +168,7 @@ class DrivingPolicy:
                 f"{self.model.dtype}"
             )
         begin_judging = time.perf_counter()
-        plan_samples = self._plan_samples(samples)
+        plan_samples = self.plan_samples(samples)
         judgements = tuple(judge(it, observation.ego_history, may_reverse=may_reverse) for it in plan_samples)
         selected, selection = select(plan_samples, judgements)
         judging = time.perf_counter() - begin_judging
@@ -235,7 +235,8 @@ class DrivingPolicy:
     def _pictures(self, observation: Observation) -> tuple[torch.Tensor, torch.Tensor]:
         return preprocess([image for camera in observation.cameras for image in camera.images], self.model.config)
 
-    def _plan_samples(self, samples: Samples) -> tuple[PlanSample, ...]:
+    def plan_samples(self, samples: Samples) -> tuple[PlanSample, ...]:
+        """What the model sampled, as a plan has it, one for each row."""
         space = self.model.action_space
         states = space.rollout(samples.action, samples.initial_speed)
         times = space.config.dt * np.arange(1, space.config.n_waypoints + 1)

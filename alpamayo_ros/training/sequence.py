@@ -53,8 +53,8 @@ class Choice:
 
 
 def choose(moment: Moment, draw: np.random.Generator, phrasing: str, navigation_dropout: float) -> Choice:
-    which, dropped = int(draw.integers(len(moment.sentences))), draw.random() < navigation_dropout
-    sentence = moment.sentences[which if phrasing == "drawn" else 0]
+    which, dropped = int(draw.integers(len(moment.label.sentences))), draw.random() < navigation_dropout
+    sentence = moment.label.sentences[which if phrasing == "drawn" else 0]
     return Choice(sentence, None if dropped else moment.navigation)
 
 

@@ -38,15 +38,18 @@ def validate(model: AlpamayoModel, corpus: Corpus, count: int, *, autoregressive
         samples = speak(model, batch.images, batch.moments, autoregressive=autoregressive)
         for row, moment in enumerate(batch.moments):
             text = reasoning_text(model, samples.reasoning.tokens[row])
-            read, wanted = parse(text), moment.decision
+            read, wanted = parse(text), moment.label.decision
             lon = read.decision is not None and read.decision.longitudinal == wanted.longitudinal
             lat = read.decision is not None and read.decision.lateral == wanted.lateral
-            right.update(longitudinal=lon, lateral=lat, both=lon and lat, sentence=text in moment.sentences)
+            right.update(longitudinal=lon, lateral=lat, both=lon and lat, sentence=text in moment.label.sentences)
             decisions["longitudinal"][str(wanted.longitudinal)] += 1
             decisions["lateral"][str(wanted.lateral)] += 1
-            said = {(str(component.category), component.kind) for component in read.components}
-            both_named += len(said & moment.components)
-            named, true = named + len(said), true + len(moment.components)
+            said, needed = (
+                {(component.category, component.kind) for component in components}
+                for components in (read.components, moment.label.components)
+            )
+            both_named += len(said & needed)
+            named, true = named + len(said), true + len(needed)
             way = moment.future[0][:, :2]
             far += float((samples.xyz[row, :, :2] - way).norm(dim=-1).mean())
             straight = samples.initial_speed[row] * 0.1 * torch.arange(1, len(way) + 1)
