@@ -107,6 +107,10 @@ class Corpus:
         labels = torch.from_numpy(np.stack([self._labels(n) for n in numbers])).float() if dense else None
         return Batch(tuple(numbers), tuple(range(len(numbers)) if places is None else places), moments, images, labels)
 
+    def keep(self, numbers: Sequence[int]) -> None:
+        """Forget all samples but these, which are numbered anew."""
+        self.moments, self._dense = [self.moments[number] for number in numbers], {}
+
     def _part(self, moment: Moment, name: str) -> bytes:
         if name not in moment.places:
             raise TrainingError(f"sample {moment.key} has no {name}; make the data with the model's cameras")

@@ -26,6 +26,7 @@ from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from alpamayo_ros.training.errors import TrainingError
+from alpamayo_ros.training.recipe import Recipe
 from alpamayo_ros.training.stage import Stage
 
 _ENVIRONMENT = (("WORLD_SIZE", "1"), ("RANK", "0"), ("LOCAL_RANK", "0"))
@@ -65,6 +66,10 @@ class Processes:
         everywhere = values.to(self.device)
         dist.all_reduce(everywhere)
         return everywhere.cpu()
+
+    def precision(self, recipe: Recipe) -> torch.autocast:
+        """Around whatever the network does in training."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
 
     def wait(self) -> None:
         """Until all are here."""

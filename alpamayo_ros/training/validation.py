@@ -10,10 +10,11 @@ from torch import Tensor
 
 from alpamayo_ros.reasoning.parser import parse
 from alpamayo_ros.training.corpus import Corpus, Moment
+from alpamayo_ros.training.sequence import histories, prompt_ids
 from alpamayo_ros.training.stage import chosen_numbers
 from alpamayo_ros.vla.images import preprocess
 from alpamayo_ros.vla.model import AlpamayoModel, Samples
-from alpamayo_ros.vla.prompt import batch_prompts, driving_prompt
+from alpamayo_ros.vla.prompt import batch_prompts
 from alpamayo_ros.vla.sampling import GREEDY
 from alpamayo_ros.vla.tokenizer import section
 
@@ -70,18 +71,10 @@ def speak(
     """What the model says and plans, greedy."""
     config, tokenizer = model.config, model.tokenizer
     rows, grids = preprocess(images, config)
-    of_each = list(grids.reshape(len(moments), -1, 3))
-    history = [torch.stack(parts) for parts in zip(*(moment.history for moment in moments), strict=True)]
-    bins = model.history_tokens.encode(*history)
-    prompts = [
-        driving_prompt(
-            tokenizer, config, grid, [*config.camera_roles], bins[row],
-            moment.navigation if config.takes_navigation else None,
-        )
-        for row, (moment, grid) in enumerate(zip(moments, of_each, strict=True))
-    ]  # fmt: skip
+    of_each = grids.reshape(len(moments), -1, 3)
+    prompts = prompt_ids(model, moments, [moment.navigation for moment in moments], of_each)
     return model.sample(
-        batch_prompts(prompts, of_each, config, tokenizer.pad), rows, grids, history[0], history[1], num_samples=1,
+        batch_prompts(prompts, list(of_each), config, tokenizer.pad), rows, grids, *histories(moments), num_samples=1,
         seed=0, sampling=GREEDY, max_new_tokens=LONGEST, num_flow_steps=config.num_inference_steps,
         autoregressive=autoregressive,
     )  # fmt: skip
