@@ -53,12 +53,13 @@ class RubricCritic(Critic):
 def _f1(
     named: Sequence[CriticalComponent], needed: Sequence[CriticalComponent], causes: Sequence[CriticalComponent]
 ) -> float:
-    """As the evaluation counts: a cause that need not be named counts neither for nor against. 1 where nothing is
-    needed, and nothing wrong is named."""
-    found = count_matches(named, needed)
+    """A cause that need not be named counts neither for nor against; what two causes are called alike needs to be named
+    once. 1 where nothing is needed, and nothing wrong is named."""
+    distinct = [one for place, one in enumerate(needed) if one not in needed[:place]]
+    found = count_matches(named, distinct)
     beside = sum(_among(one, causes) for one in named)
     claimed = found + len(named) - beside
-    return 2.0 * found / (claimed + len(needed)) if claimed + len(needed) else 1.0
+    return 2.0 * found / (claimed + len(distinct)) if claimed + len(distinct) else 1.0
 
 
 def _among(named: CriticalComponent, true: Iterable[CriticalComponent]) -> bool:
