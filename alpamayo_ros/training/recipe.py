@@ -149,7 +149,7 @@ class GrpoRecipe(Recipe):
     l2, collision, jerk, far: see `rewards.trajectory`.
     candidates: prompts of the pool from which high-information ones are chosen before the first step, see `selection`;
         0 trains on all data alike. informative: how many are chosen, with as many random ones. beta: sharpness of the
-        reward's preference.
+        preferences.
     """
 
     group_size: int = 12

@@ -1,10 +1,11 @@
 """High-information samples (paper, section 5.3): prompts where the model prefers other rollouts than the reward does.
 
-A pass over a pool of random prompts, before the first step. Of each group of rollouts the model's preference is the
-softmax of their log-probabilities, the reward's is softmax(β · r), and their disagreement the total variation distance
-of the two: 0 where they agree, 1 where neither likes what the other does. That distance is our choice: it has bounds,
-and log-probabilities of whole rollouts lie far apart. The most informative prompts are kept, and as many random ones of
-the rest of the data. What was chosen is written down, so a run that goes on has the same.
+A pass over a pool of random prompts, before the first step. Of each group of rollouts the model's preference is
+softmax(β · mean log-probability of a token), the reward's is softmax(β · r), and their disagreement the total variation
+distance of the two, from 0 to 1. Mean and distance are our choice: by the sums over whole rollouts a model would be
+certain of one of them nearly always, and would "disagree" most with a reward that is indifferent and teaches nothing.
+The most informative prompts are kept, and as many random ones of the rest of the data. What was chosen is written down,
+so a run that goes on has the same.
 """
 
 from __future__ import annotations
@@ -60,8 +61,8 @@ def keep_informative(stage: GrpoStage, corpus: Corpus, output: Path, processes: 
 
 
 def disagreement(log_probabilities: Tensor, rewards: Tensor, beta: float) -> Tensor:
-    """(prompts,) from 0 to 1, of the log-probabilities and rewards of rollouts (prompts, group)."""
-    return 0.5 * (log_probabilities.softmax(dim=1) - (beta * rewards).softmax(dim=1)).abs().sum(dim=1)
+    """(prompts,) from 0 to 1, of the mean log-probabilities and rewards of rollouts (prompts, group)."""
+    return 0.5 * ((beta * log_probabilities).softmax(dim=1) - (beta * rewards).softmax(dim=1)).abs().sum(dim=1)
 
 
 def _disagreements(stage: GrpoStage, corpus: Corpus, pool: list[int], processes: Processes) -> np.ndarray:
@@ -76,8 +77,9 @@ def _disagreements(stage: GrpoStage, corpus: Corpus, pool: list[int], processes:
         with processes.precision(recipe):
             work = stage.act(work)
         said, rewards = work.inputs["before"].float().cpu(), work.inputs["rewards"]
-        summed = torch.zeros(rewards.numel()).index_add(0, work.inputs["answers"].owners.cpu(), said)
-        found[list(share)] = disagreement(summed.reshape(rewards.shape), rewards, recipe.beta)
+        owners, rollouts = work.inputs["answers"].owners.cpu(), torch.zeros(rewards.numel())
+        mean = rollouts.index_add(0, owners, said) / torch.bincount(owners, minlength=len(rollouts))
+        found[list(share)] = disagreement(mean.reshape(rewards.shape), rewards, recipe.beta)
         bar.update(len(share))
     bar.close()
     return processes.summed(found).numpy()
