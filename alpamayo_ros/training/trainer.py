@@ -85,7 +85,7 @@ def train(
         for after, micro_batches in ahead:
             rate = learning_rate(recipe, progress.step)
             _set_rate(optimiser, rate)
-            with processes.precision(recipe):
+            with spread.acting(), processes.precision(recipe):
                 acted = [stage.act(work) for work in micro_batches]
             for _ in range(stage.passes):
                 losses = _step(spread, optimiser, acted, progress.step, processes)

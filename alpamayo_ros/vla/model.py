@@ -119,7 +119,8 @@ class AlpamayoModel(nn.Module):
 
     # ---------------------------------------------------------------- the whole
 
-    @torch.inference_mode()
+    # Not inference mode: weights that are gathered from other processes on the way are to learn afterwards.
+    @torch.no_grad()
     def sample(
         self,
         prompt: PromptBatch,
