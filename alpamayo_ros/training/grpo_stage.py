@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alpamayo_ros.policy import DrivingPolicy
+from alpamayo_ros.policy import plan_samples
 from alpamayo_ros.training.answers import Answers, answers_of
 from alpamayo_ros.training.corpus import Batch, Corpus
 from alpamayo_ros.training.policy_loss import advantages, clipped_objective, divergence
@@ -43,7 +43,6 @@ class GrpoStage(Stage):
         self.model.vlm.requires_grad_(True)
         self.passes = recipe.passes
         self._rewards = rewards
-        self._policy = DrivingPolicy(model, self.name, "")
         self._rig = default_rig(roles=[CameraRole(role) for role in model.config.camera_roles])
 
     def prepare(self, batch: Batch, step: int) -> Work:
@@ -69,7 +68,7 @@ class GrpoStage(Stage):
             seed=inputs["seeds"], sampling=Sampling(recipe.temperature, recipe.top_p), max_new_tokens=recipe.longest,
             num_flow_steps=self.model.config.num_inference_steps, autoregressive=True,
         )  # fmt: skip
-        plans = self._policy.plan_samples(samples)
+        plans = plan_samples(self.model, samples)
         attempts = [
             Attempt(inputs["situations"][number // recipe.group_size], plan) for number, plan in enumerate(plans)
         ]

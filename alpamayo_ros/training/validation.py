@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 
+from alpamayo_ros.policy import reasoning_text
 from alpamayo_ros.reasoning.parser import parse
 from alpamayo_ros.training.corpus import Corpus, Moment
 from alpamayo_ros.training.sequence import histories, prompt_ids
@@ -16,7 +16,6 @@ from alpamayo_ros.vla.images import preprocess
 from alpamayo_ros.vla.model import AlpamayoModel, Samples
 from alpamayo_ros.vla.prompt import batch_prompts
 from alpamayo_ros.vla.sampling import GREEDY
-from alpamayo_ros.vla.tokenizer import section
 
 ROWS = 16
 """Samples that are read together."""
@@ -78,10 +77,3 @@ def speak(
         seed=0, sampling=GREEDY, max_new_tokens=LONGEST, num_flow_steps=config.num_inference_steps,
         autoregressive=autoregressive,
     )  # fmt: skip
-
-
-def reasoning_text(model: AlpamayoModel, tokens: Tensor) -> str:
-    """The sentence in generated tokens (T,)."""
-    said = model.tokenizer.decode(tokens.tolist(), skip_special=False).partition("<|traj_future_start|>")[0]
-    said = said.replace("<|endoftext|>", "").replace("<|im_end|>", "")
-    return section(said + "<|cot_end|>", "cot")
