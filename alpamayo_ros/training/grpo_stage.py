@@ -21,12 +21,12 @@ from alpamayo_ros.training.policy_loss import advantages, clipped_objective, div
 from alpamayo_ros.training.recipe import GrpoRecipe
 from alpamayo_ros.training.rewards.reward import Attempt, Reward
 from alpamayo_ros.training.sequence import REASONING, TRAJECTORY, Memory, histories, prompt_ids, stream
-from alpamayo_ros.training.situation import situation_of
+from alpamayo_ros.training.situation import Situation, situation_of
 from alpamayo_ros.training.stage import Stage, Work
 from alpamayo_ros.training.validation import validate
 from alpamayo_ros.types import CameraRole
 from alpamayo_ros.types.rig import default_rig
-from alpamayo_ros.vla.model import AlpamayoModel
+from alpamayo_ros.vla.model import AlpamayoModel, Samples
 from alpamayo_ros.vla.prompt import batch_prompts
 from alpamayo_ros.vla.sampling import Sampling
 from alpamayo_ros.vla.vision_language import VisionLanguageModel, causal_mask
@@ -68,11 +68,7 @@ class GrpoStage(Stage):
             seed=inputs["seeds"], sampling=Sampling(recipe.temperature, recipe.top_p), max_new_tokens=recipe.longest,
             num_flow_steps=self.model.config.num_inference_steps, autoregressive=True,
         )  # fmt: skip
-        plans = plan_samples(self.model, samples)
-        attempts = [
-            Attempt(inputs["situations"][number // recipe.group_size], plan) for number, plan in enumerate(plans)
-        ]
-        scores = {reward.name: torch.tensor(reward.score(attempts)) for _, reward in self._rewards}
+        scores = self._scores(inputs["situations"], samples)
         total = torch.stack([weight * scores[reward.name] for weight, reward in self._rewards]).sum(dim=0)
         grouped = total.reshape(-1, recipe.group_size)
         inputs = {**inputs, "answers": answers_of(self.model, samples), "rewards": grouped}
@@ -89,6 +85,13 @@ class GrpoStage(Stage):
         counts = dict.fromkeys(("policy", "clipped", "kl_rollout", "kl_reference"), len(inputs["advantage"]))
         counts |= dict.fromkeys(inputs["told"], len(total)) | {"advantage_std": len(grouped)}
         return Work(counts, inputs)
+
+    def _scores(self, situations: Sequence[Situation], samples: Samples) -> dict[str, Tensor]:
+        """Each reward (rollouts,) of as many samples for each situation."""
+        plans = plan_samples(self.model, samples)
+        each = len(plans) // len(situations)
+        attempts = [Attempt(situations[number // each], plan) for number, plan in enumerate(plans)]
+        return {reward.name: torch.tensor(reward.score(attempts)) for _, reward in self._rewards}
 
     def _log_probabilities(self, vlm: VisionLanguageModel, inputs: dict[str, Any]) -> Tensor:
         """Of all chosen tokens, in the order of `Answers.owners`, as the decoding chose them: reasoning without
@@ -139,4 +142,11 @@ class GrpoStage(Stage):
         return found | ({"kl_reference": self.recipe.kl} if self.reference is not None else {})
 
     def validate(self, corpus: Corpus) -> dict[str, float]:
-        return validate(self.model, corpus, self.recipe.validation_samples, autoregressive=True)
+        """Beside the usual figures: the rewards of what is said and planned greedily."""
+
+        def judge(batch: Batch, samples: Samples) -> dict[str, float]:
+            situations = [situation_of(moment, self._rig) for moment in batch.moments]
+            scores = self._scores(situations, samples)
+            return {f"reward_{name}": float(values.sum()) for name, values in scores.items()}
+
+        return validate(self.model, corpus, self.recipe.validation_samples, autoregressive=True, judge=judge)

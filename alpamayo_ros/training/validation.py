@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
 from alpamayo_ros.policy import reasoning_text
 from alpamayo_ros.reasoning.parser import parse
-from alpamayo_ros.training.corpus import Corpus, Moment
+from alpamayo_ros.training.corpus import Batch, Corpus, Moment
 from alpamayo_ros.training.sequence import histories, prompt_ids
 from alpamayo_ros.training.stage import chosen_numbers
 from alpamayo_ros.vla.images import preprocess
@@ -23,19 +23,28 @@ LONGEST = 48
 """Tokens of reasoning; a sentence of 18 words has fewer."""
 
 
-def validate(model: AlpamayoModel, corpus: Corpus, count: int, *, autoregressive: bool) -> dict[str, float]:
+Judge = Callable[[Batch, Samples], dict[str, float]]
+
+
+def validate(
+    model: AlpamayoModel, corpus: Corpus, count: int, *, autoregressive: bool, judge: Judge | None = None
+) -> dict[str, float]:
     """Figures over `count` samples, greedy and with one noise; `autoregressive`: the trajectory as tokens.
 
     longitudinal, lateral, both: share of right decisions. sentence: share of sentences that are among the true ones.
     component_f1: of the kinds of the named components. ade: mean distance to the driven way over 6.4 s, metres.
+    judge: gives sums of further figures, whose means are returned.
     Beside them what needs no model: always_…: the commonest decision; constant_ade: the speed and heading of t0 kept.
     """
     numbers = chosen_numbers(corpus, count)
+    judged = Counter[str]()
     right, both_named, named, true, far, constant = Counter[str](), 0, 0, 0, 0.0, 0.0
     decisions: dict[str, Counter[str]] = {"longitudinal": Counter(), "lateral": Counter()}
     for start in range(0, len(numbers), ROWS):
         batch = corpus.batch(numbers[start : start + ROWS], dense=False)
         samples = speak(model, batch.images, batch.moments, autoregressive=autoregressive)
+        if judge is not None:
+            judged.update(judge(batch, samples))
         for row, moment in enumerate(batch.moments):
             text = reasoning_text(model, samples.reasoning.tokens[row])
             read, wanted = parse(text), moment.label.decision
@@ -61,6 +70,7 @@ def validate(model: AlpamayoModel, corpus: Corpus, count: int, *, autoregressive
         "ade": far / total,
         **{f"always_{axis}": found.most_common(1)[0][1] / total for axis, found in decisions.items()},
         "constant_ade": constant / total,
+        **{name: value / total for name, value in judged.items()},
     }
 
 

@@ -117,6 +117,13 @@ def test_what_is_drawn_depends_on_the_prompt_and_the_step_alone(model, corpus, b
     assert not torch.equal(alone.ids, rolled(batch.numbers[1:], 4).ids)
 
 
+def test_validation_tells_the_rewards_of_greedy_plans(model, corpus):
+    stage = GrpoStage(model, grpo(validation_samples=4), [(0.5, Counting())])
+    figures = stage.validate(corpus)
+    assert figures["reward_counting"] == (0 + 1 + 2 + 3) / 4
+    assert figures["ade"] > 0
+
+
 def test_a_reward_of_weight_0_is_not_asked(monkeypatch):
     names = [reward.name for _, reward in chosen_rewards(grpo(reasoning=0.0, trajectory=2.0))]
     assert names == ["consistency", "trajectory"]
