@@ -25,9 +25,9 @@ _RECIPE = Path("config/training/alpamayo_tiny.toml")
 
 @click.group()
 def train() -> None:
-    """Train a model: begin, then vision, sft and expert, each on the model that the one before it left.
+    """Train a model: begin, vision, sft, grpo if wanted, expert, each on the model that the one before it left.
 
-    grpo comes between sft and expert, or after both and before a second run of expert.
+    A model whose expert is trained may have grpo too, and then expert again.
     """
 
 

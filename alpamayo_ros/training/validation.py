@@ -68,9 +68,9 @@ def validate(
         **{name: right[name] / total for name in ("longitudinal", "lateral", "both", "sentence")},
         "component_f1": 2 * both_named / max(named + true, 1),
         "ade": far / total,
+        **{name: value / total for name, value in judged.items()},
         **{f"always_{axis}": found.most_common(1)[0][1] / total for axis, found in decisions.items()},
         "constant_ade": constant / total,
-        **{name: value / total for name, value in judged.items()},
     }
 
 
