@@ -36,9 +36,7 @@ informative = 2
 """
 
 
-class ShortWords(Critic):
-    """Likes one letter of the alphabet, and nothing else."""
-
+class LikesOneLetter(Critic):
     def grade(self, text, situation):
         return BEST * text.count("e") / max(len(text), 1)
 
@@ -47,7 +45,7 @@ def test_what_is_rewarded_becomes_more(model, corpus, tmp_path):
     stage = GrpoStage(
         model,
         grpo(steps=20, learning_rate=2e-2, final_learning_rate=2e-2, group_size=8, longest=12, micro_batch=2),
-        [(1.0, ReasoningReward(ShortWords()))],
+        [(1.0, ReasoningReward(LikesOneLetter()))],
     )
 
     def reward():

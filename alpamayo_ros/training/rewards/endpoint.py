@@ -1,4 +1,8 @@
-"""The other critic: a large reasoning model behind any endpoint that speaks OpenAI's chat completions."""
+"""The other critic: a large reasoning model behind any endpoint that speaks OpenAI's chat completions.
+
+It is asked at temperature 0. A run that goes on after a kill asks again, and ends in the same bits as far as the
+endpoint gives the same grades.
+"""
 
 from __future__ import annotations
 
