@@ -37,9 +37,11 @@ from hypothesis import strategies as st
 from nuscenes_bag import nuscenes_records, write_nuscenes_rig
 from straight_policy import StraightPolicy
 
+from alpamayo_ros.cli.annotate import annotate as annotate_command
 from alpamayo_ros.datasets.bag_reader import BagReader
 from alpamayo_ros.datasets.staging import DatasetError
 from alpamayo_ros.nodes.annotator import OVERLAY, PATH, PLAN, REASONING, AnnotateOptions, Annotation, annotate
+from alpamayo_ros.nodes.parameters import SPECS
 from alpamayo_ros.nodes.rig_profile import RigProfile
 from alpamayo_ros.policy import DrivingPolicy
 from alpamayo_ros.vla.errors import ModelInputError
@@ -196,6 +198,24 @@ def test_refusals_are_counted_by_reason_and_source(tmp_path):
     assert found.refused["camera_black", "camera front_wide_120"].first_ns == black
     assert {(str(reason), source) for reason, source in found.left_out} == {("ego_duplicate", "ego")}
     assert found.plans == 16 - 9
+
+
+def test_the_time_contract_has_the_numbers_of_the_planner(tmp_path):
+    options = {option.name: option for option in annotate_command.params}
+    for name in ("slop_ms", "max_lag_ms", "max_jump"):
+        spec, option = SPECS[name], options[name]
+        assert (option.default, (option.type.min, option.type.max)) == (spec.default, spec.span)
+        assert getattr(AnnotateOptions, name) == spec.default
+    records = [record for record in drive(2.2) if record.topic != "/odom" or record.logged_ns < START + 1800 * MS]
+    for record in records:
+        if record.topic == "/odom" and record.logged_ns > START + 1700 * MS:
+            record.message.pose.pose.position.x += 3.0
+    bag, rig = write_bag(tmp_path / "bag", records), write_rig(tmp_path)
+    found = annotated(bag, rig, tmp_path / "default")
+    assert {str(reason) for reason, _ in found.left_out} == {"ego_jump"}
+    assert (found.plans, found.behind.reason) == (2, "ego_late")
+    wide = annotated(bag, rig, tmp_path / "wide", max_jump=3.5, max_lag_ms=500)
+    assert (wide.plans, wide.left_out, wide.behind) == (3, {}, None)
 
 
 def test_a_source_that_ends_early_is_named(tmp_path):
