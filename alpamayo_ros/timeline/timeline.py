@@ -142,7 +142,11 @@ class Timeline:
             if source not in stamps:
                 reason = RefusalReason.EGO_MISSING if source == EGO else RefusalReason.CAMERA_MISSING
                 what = "poses" if source == EGO else "frames"
-                return Refusal(reason, source, f"no {what} at all; check that it publishes, and its topic")
+                return Refusal(
+                    reason,
+                    source,
+                    f"no {what} that can be used; check that it publishes, its topic, and what was refused of it",
+                )
         first = max(stamps, key=stamps.__getitem__)
         lags = {
             source: max(arrival_lags[source], stamps[first] - stamp - FRAME_PERIOD_NS)

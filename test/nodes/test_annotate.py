@@ -23,6 +23,7 @@ from bag_records import (
     drive,
     image,
     later,
+    odometry,
     read_bag,
     scenery,
     transform,
@@ -198,6 +199,21 @@ def test_refusals_are_counted_by_reason_and_source(tmp_path):
     assert found.refused["camera_black", "camera front_wide_120"].first_ns == black
     assert {(str(reason), source) for reason, source in found.left_out} == {("ego_duplicate", "ego")}
     assert found.plans == 16 - 9
+
+
+def test_poses_of_another_frame_than_the_base_are_refused(tmp_path):
+    records = [
+        replace(record, message=odometry(stamp_of(record.message.header), base="gnss_antenna"))
+        if record.topic == "/odom"
+        else record
+        for record in drive(1.6)
+    ]
+    bag = write_bag(tmp_path / "bag", records)
+    line = "/odom has the poses of 'gnss_antenna' .*, wanted are those of 'base_link'; .* `base_frame: 'gnss_antenna'`"
+    with pytest.raises(DatasetError, match=line):
+        annotated(bag, write_rig(tmp_path), tmp_path / "out")
+    ego = {"source": "odometry", "topic": "/odom", "base_frame": "/gnss_antenna"}
+    assert annotated(bag, write_rig(tmp_path, ego=ego), tmp_path / "out").plans == 2
 
 
 def test_the_time_contract_has_the_numbers_of_the_planner(tmp_path):

@@ -288,6 +288,19 @@ def test_a_jump_of_the_ego_pose_starts_the_history_anew(bench):
         assert np.abs(np.diff(observation.ego_history.positions[:, 0])).max() < 1.0
 
 
+def test_poses_of_another_frame_than_the_base_are_refused(bench, capfd):
+    it = bench()
+    it.warm_up()
+    it.car.base = "gnss_antenna"
+    assert [t0 for t0 in coast(it.car, 8, pause=0.12) if t0 > START + (WARM + 1) * TICK] == []
+    assert wait_until(lambda: {"ego_frame", "ego_late"} <= set(it.car.refused()))
+    assert it.car.status("ego").level == b"\x01"
+    assert capfd.readouterr().err.count("/odom has the poses of 'gnss_antenna' (child_frame_id)") == 1
+    it.car.base = "base_link"
+    coast(it.car, WARM + 2)
+    assert drive(it.car, 3)[-3:] == [it.car.now - i * TICK for i in (2, 1, 0)]
+
+
 def test_time_set_back_to_the_start_is_a_new_beginning(bench):
     it = bench()
     it.warm_up()

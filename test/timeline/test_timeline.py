@@ -111,7 +111,10 @@ def test_without_any_message_the_first_camera_is_missing():
     assert refused(line.moment, T0) is RefusalReason.EGO_MISSING
     for role in ROLES:
         line.add_frame(role, T0, 0)
-    assert str(line.lagging()) == "ego: no poses at all; check that it publishes, and its topic"
+    assert (
+        str(line.lagging())
+        == "ego: no poses that can be used; check that it publishes, its topic, and what was refused of it"
+    )
 
 
 def test_a_camera_without_frames_holds_t0_back():
