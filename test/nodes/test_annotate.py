@@ -466,7 +466,7 @@ def test_the_overlay_is_a_picture(whole, tmp_path):
 
 
 def test_no_frame_of_nuscenes_cameras_serves_twice(tmp_path):
-    bag = write_bag(tmp_path / "bag", nuscenes_records(seconds=3.0))
+    bag = write_bag(tmp_path / "bag", nuscenes_records(seconds=3.0, size=(160, 90)))
     policy = Straight()
     policy.model.config.camera_roles, policy.model.config.any_camera_subset = tuple(range(7)), True
     found = annotated(bag, write_nuscenes_rig(tmp_path), tmp_path / "out", policy, every=2)
