@@ -77,6 +77,8 @@ def test_the_demo_drives_and_keeps_everything(tmp_path: Path) -> None:
     # A live line of every plan, and the table.
     assert done.stderr.count(" ms  ") == sum(row["plans"] for row in figures)
     assert "latency p50/p99" in done.stderr
+    assert "stages, median ms: observing" in done.stderr
+    assert all(row["stages_p50_ms"]["flow_matching"] > 0 for row in figures)
     with AnyReader([output / "bag"], default_typestore=message_store()) as reader:
         kinds = {connection.topic: connection.msgtype for connection in reader.connections}
         counts = {topic: reader.topics[topic].msgcount for topic in kinds}
