@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
 if TYPE_CHECKING:
+    from alpamayo_ros.engine.switches import Switches
     from alpamayo_ros.evaluation.latency.subject import Settings, Subject
 
 _SHAPES = ("tiny", "0.5b", "3b", "10b")
 """Keys of `evaluation.latency.shapes.SHAPES`: `--help` has no time to import them."""
 _DEFAULT_COC_TOKENS = 40
+_APPROXIMATE = ("shared_reasoning", "skip_reasoning")
+"""Switches that are off by default."""
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
@@ -35,8 +39,13 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     )  # fmt: skip
     @click.option("--flow-steps", type=click.IntRange(1, 1000), help="By default the model's own.")
     @click.option(
-        "--precision", type=click.Choice(["float32", "bfloat16"]),
+        "--precision", type=click.Choice(["float32", "bfloat16", "fp8"]),
         help="By default the one its configuration names: bfloat16 for a shape, as the release has.",
+    )  # fmt: skip
+    @click.option("--plain", is_flag=True, help="Every switch of the engine off.")
+    @click.option(
+        "--switch", "changes", multiple=True, metavar="NAME=VALUE",
+        help="One switch of the engine, on or off (float8: weights, weights_and_activations); any number of times.",
     )  # fmt: skip
     @click.option("--device", help="cpu, cuda, cuda:1 …; by default the GPU when there is one.")
     @click.option("--drive", "kind", default="red_light", show_default=True, help="Kind of scenario that is driven.")
@@ -67,16 +76,20 @@ _ticks = click.option(
     "--temperature", type=click.FloatRange(0.0), default=0.0, show_default=True, help="Of the reasoning; 0 is greedy."
 )
 @click.option(
+    "--acceptance", type=click.IntRange(1, 31),
+    help="With --shape: declares that drafts have so many tokens right before a wrong one; without it, no drafts.",
+)  # fmt: skip
+@click.option(
     "--reference", type=click.Choice(["transformers"]),
     help="Also time the same weights there, tick by tick in turn, and give the ratio.",
 )  # fmt: skip
-def latency(ticks: int, kind: str, temperature: float, reference: str | None, as_json: bool, **asked: Any) -> None:
+def latency(ticks: int, kind: str, reference: str | None, as_json: bool, **asked: Any) -> None:
     """Milliseconds of each stage of a plan, p50 and p99, over consecutive ticks of one drive."""
-    if reference is not None and temperature != 0:
+    if reference is not None and asked["temperature"] != 0:
         raise click.UsageError("--reference needs --temperature 0: only greedily do both say the same")
     from alpamayo_ros.evaluation.latency.latency import latency_report
 
-    subject, settings = _open(temperature=temperature, **asked)
+    subject, settings = _open(**asked)
     report = latency_report(subject, settings, ticks=ticks, kind=kind, with_reference=reference is not None)
     _print(report, _latency_lines, as_json)
 
@@ -110,12 +123,23 @@ def memory(samples: str, kind: str, as_json: bool, **asked: Any) -> None:
 
 def _open(
     *, model: str | None, shape: str | None, size: str | None, coc_tokens: int | None, flow_steps: int | None,
-    precision: str | None, device: str | None, num_samples: int, temperature: float = 0.0,
+    precision: str | None, plain: bool, changes: tuple[str, ...], device: str | None, num_samples: int,
+    temperature: float = 0.0, acceptance: int | None = None,
 ) -> tuple[Subject, Settings]:  # fmt: skip
     if model is not None and shape is not None:
         raise click.UsageError("--model and --shape exclude each other")
     if coc_tokens is not None and shape is None:
         raise click.UsageError("--coc-tokens is for --shape: a trained model ends its reasoning itself")
+    if acceptance is not None and shape is None:
+        raise click.UsageError("--acceptance is for --shape: of a trained model it is measured")
+    if acceptance is not None and temperature == 0:
+        raise click.UsageError(
+            "--acceptance needs a --temperature above 0: greedily, random weights say one word again and again"
+        )
+    switches = _switches(plain, changes)
+    if shape is not None:
+        # What random weights say is no continuation of what they said a tick ago.
+        switches = dataclasses.replace(switches, speculation=acceptance is not None)
     import torch
 
     from alpamayo_ros.evaluation.latency.subject import Settings, open_subject
@@ -128,9 +152,29 @@ def _open(
         device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
         num_samples=num_samples,
         coc_tokens=coc_tokens or _DEFAULT_COC_TOKENS,
+        switches=switches,
     )
     steps = flow_steps or subject.model.config.num_inference_steps
-    return subject, Settings(num_samples, temperature, steps)
+    return subject, Settings(num_samples, temperature, steps, acceptance=acceptance)
+
+
+def _switches(plain: bool, changes: tuple[str, ...]) -> Switches:
+    """All on or all off, but for these changes. Raises click.BadParameter."""
+    from alpamayo_ros.engine.switches import PLAIN, Float8, Switches
+
+    chosen = PLAIN if plain else Switches()
+    for change in changes:
+        name, _, value = change.partition("=")
+        meant: dict[str, Any] = {"on": True, "off": False}
+        if name == "float8":
+            meant = {kind: kind for kind in get_args(Float8)}
+        if name not in dataclasses.asdict(chosen) or value not in meant:
+            known = ", ".join(dataclasses.asdict(chosen))
+            raise click.BadParameter(
+                f"{change!r} is no NAME={'|'.join(meant)}; the names are {known}", param_hint="--switch"
+            )
+        chosen = dataclasses.replace(chosen, **{name: meant[value]})
+    return chosen
 
 
 def picture_size(text: str) -> tuple[int, int]:
@@ -163,7 +207,15 @@ def _heading(report: dict[str, Any]) -> list[str]:
         f"prompt {report['prompt_tokens']} tokens, reasoning {report['coc_tokens']} tokens{forced}, "
         f"{report['flow_steps']} flow steps, K = {samples}, {how}; {kept}"
     )
-    return [subject, load]
+    lines = [subject, load]
+    if report["passes"] is not None:
+        declared = report["acceptance_declared"]
+        source = "drafts of the last plan's words, measured" if declared is None else f"{declared} right, declared"
+        lines.append(f"{report['passes']:.1f} passes of the language model after the prompt's ({source})")
+    off = [name for name, value in report["switches"].items() if value is False and name not in _APPROXIMATE]
+    if off:
+        lines.append(f"off: {', '.join(off)}")
+    return lines
 
 
 def _roofline_lines(report: dict[str, Any]) -> list[str]:
@@ -202,7 +254,8 @@ def _latency_lines(report: dict[str, Any]) -> list[str]:
     if reference is not None:
         lines += [
             f"{reference['name']:24}{'':10}{reference['p50_ms']:10.2f}{reference['p99_ms']:10.2f}",
-            f"ratio of p50 {report['ratio']:.2f}; waypoints differ by up to {reference['furthest_m']:.1e} m",
+            f"ratio of p50 {report['ratio']:.2f}",
+            f"same words in {reference['same_words']:.0%} of plans, waypoints {reference['furthest_m']:.1e} m apart at most",
         ]
         if reference["vision"] != "transformers":
             lines.append("its vision tower is ours: transformers has none with a convolutional stem or tubelets")

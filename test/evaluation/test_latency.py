@@ -45,16 +45,23 @@ def test_ticks_follow_each_other(tiny):
 def test_the_first_plan_is_cold_and_the_next_count_nowhere(tiny):
     plans = iter(range(100))
 
-    def plan(observation, **asked):
+    memories = []
+
+    def plan(observation, memory, **asked):
         assert asked["max_reasoning_tokens"] == 5
+        memories.append(memory)
+        memory.passes = 4
         return SimpleNamespace(latencies_ms={"vision": float(next(plans))}, samples=[])
 
-    stub = SimpleNamespace(model=tiny.model, plan=plan)
+    stub = SimpleNamespace(model=tiny.model, plan=plan, engine=tiny.engine)
     observations = consecutive_observations(tiny.model.config, 1 + SETTLING + 3, kind="open_road")
     timings = time_plans(Subject(stub, "stub", None, forced_tokens=5), Settings(1, 0.0, 10), observations)
     assert timings.cold == {"vision": 0.0}
     assert timings.stages == {"vision": [SETTLING + 1.0, SETTLING + 2.0, SETTLING + 3.0]}
-    assert (len(timings.total), timings.tokens) == (3, [5, 5, 5])
+    assert (len(timings.total), timings.tokens, timings.passes) == (3, [5, 5, 5], [4, 4, 4])
+    # All ticks of a drive have one memory.
+    assert len(memories) == 1 + SETTLING + 3
+    assert len({id(memory) for memory in memories}) == 1
     assert (timings.picture_size, timings.pictures) == ((160, 96), (4, 60))
 
 
@@ -71,7 +78,9 @@ def test_latency_against_transformers():
         assert 0 < figure["p50_ms"] <= figure["p99_ms"]
     assert found["total"]["p99_ms"] > max(figure["p50_ms"] for figure in found["stages"].values())
     assert found["ratio"] == pytest.approx(found["reference"]["p50_ms"] / found["total"]["p50_ms"], abs=1e-3)
-    assert found["reference"]["furthest_m"] < 1e-4
+    assert found["reference"]["same_words"] == 1.0
+    # Of plain `vla` it is 0: this model's velocity field makes decimetres of the engine's other rounding.
+    assert found["reference"]["furthest_m"] < 1.0
     assert found["reference"]["vision"] == "ours"
     assert (found["cameras"], found["frames"], found["picture_size"]) == (4, 4, "160x96")
     assert (found["weights"], found["coc_tokens_forced"], found["exactness"]) == ("trained", False, "exact")
@@ -79,10 +88,13 @@ def test_latency_against_transformers():
     assert (found["samples"], found["flow_steps"], found["ticks"]) == (1, 10, 2)
 
 
-def test_latency_of_a_shape_with_random_weights(monkeypatch):
-    # As it is, but for smaller pictures.
+def small_pictures(monkeypatch) -> None:
     config = dataclasses.replace(subjects.shape_config("tiny"), min_pixels=160 * 96, max_pixels=160 * 96)
     monkeypatch.setattr(subjects, "shape_config", lambda name: config)
+
+
+def test_latency_of_a_shape_with_random_weights(monkeypatch):
+    small_pictures(monkeypatch)
     found = report(
         "latency", "--shape", "tiny", "--coc-tokens", 3, "--flow-steps", 2, "--ticks", 1, "--size", "160x96",
         "--samples", 2, "--precision", "float32",
@@ -92,6 +104,31 @@ def test_latency_of_a_shape_with_random_weights(monkeypatch):
     assert (found["exactness"], found["approximations"]) == ("approximate", ["2 flow steps instead of 10"])
     assert (found["reference"], found["ratio"]) == (None, None)
     assert found["samples"] == 2
+    assert (found["switches"]["speculation"], found["passes"], found["acceptance_declared"]) == (False, None, None)
+
+
+def test_declared_acceptance_takes_the_passes_that_it_says(monkeypatch):
+    """1 + 3 tokens a pass, after the first token, which the prompt gives: 12 in 3 passes."""
+    small_pictures(monkeypatch)
+    found = report(
+        "latency", "--shape", "tiny", "--coc-tokens", 13, "--flow-steps", 1, "--ticks", 1, "--size", "160x96",
+        "--precision", "float32", "--temperature", 1.0, "--acceptance", 3,
+    )  # fmt: skip
+    assert (found["acceptance_declared"], found["passes"]) == (3, 3)
+
+
+def test_switches():
+    assert not any(value is True for value in report("latency", "--plain", "--ticks", 1)["switches"].values())
+    found = report("latency", "--switch", "vision_cache=off", "--switch", "skip_reasoning=on", "--ticks", 1)
+    assert (found["switches"]["vision_cache"], found["switches"]["prefix_cache"]) == (False, True)
+    assert (found["exactness"], found["approximations"]) == ("approximate", ["skip reasoning"])
+    assert found["coc_tokens"] == 0
+
+
+def test_float8_is_a_precision():
+    found = report("latency", "--precision", "fp8", "--ticks", 1)
+    assert (found["precision"], found["exactness"]) == ("fp8", "approximate")
+    assert found["switches"]["float8"] == "weights_and_activations"
 
 
 def test_tables_say_what_the_figures_are_of():
@@ -119,7 +156,7 @@ def test_memory():
     found = report("memory", "--samples", "1,3")
     assert found["weights_mb"] == pytest.approx(found["parameters"] * 4 / 1e6, abs=1e-3)
     one, three = found["by_samples"]["1"], found["by_samples"]["3"]
-    assert three["cache_mb"] == pytest.approx(4 * one["cache_mb"], abs=1e-2)
+    assert three["cache_mb"] == pytest.approx(3 * one["cache_mb"], abs=1e-2)
     for figure in (one, three):
         assert figure["cache_mb"] / 2 < figure["working_mb"] < figure["peak_mb"]
         assert figure["peak_mb"] > found["weights_mb"]
@@ -132,6 +169,10 @@ def test_memory():
         (["--coc-tokens", 7], "--coc-tokens is for --shape"),
         (["--reference", "transformers", "--temperature", 0.6], "--reference needs --temperature 0"),
         (["--size", "small"], "'small' is no WIDTHxHEIGHT"),
+        (["--acceptance", 3], "--acceptance is for --shape"),
+        (["--shape", "tiny", "--acceptance", 3], "--acceptance needs a --temperature above 0"),
+        (["--switch", "magic=on"], "'magic=on' is no NAME=on|off"),
+        (["--switch", "float8=on"], "'float8=on' is no NAME=off|weights|weights_and_activations"),
     ],
 )
 def test_options_that_do_not_go_together(arguments, message):

@@ -19,6 +19,7 @@ from alpamayo_ros.evaluation.latency.work import (
     picture_counts,
     plan_work,
     prefill_work,
+    reasoning_work,
     vision_work,
 )
 from alpamayo_ros.policy import find_model
@@ -57,6 +58,11 @@ def nothing_seen(model) -> VisionFeatures:
     )
 
 
+def unused_logits(model, rows: int) -> int:
+    """What plain `vla` does and nothing needs: logits of trajectory tokens in reasoning."""
+    return 2 * rows * model.config.language.hidden_size * model.config.traj_vocab_size
+
+
 @torch.inference_mode()
 def test_vision(model):
     vision = model.config.vision
@@ -71,7 +77,7 @@ def test_prefill(model, prompt):
     # The counter counts what a causal mask hides, too.
     hidden = 4 * language.num_hidden_layers * language.num_attention_heads * language.head_dim * (21 * 20 // 2)
     found = counted(lambda: model.read(prompt, nothing_seen(model)))
-    assert found == prefill_work(model.config, prompt=21).flops + hidden
+    assert found == prefill_work(model.config, prompt=21).flops + hidden + unused_logits(model, 1)
 
 
 @torch.inference_mode()
@@ -82,8 +88,8 @@ def test_reasoning(model, prompt):
         for _ in range(5):
             model.feed(context, torch.full((2, 1), 7), torch.ones(2, 1, dtype=torch.bool))
 
-    load = Load(pictures=0, patches=0, prompt=21, passes=5, flow_steps=3, samples=2)
-    assert counted(five_more) == plan_work(model.config, load)["reasoning"].flops
+    load = Load(pictures=0, patches=0, prompt=21, tokens=5, passes=5, flow_steps=3, samples=2)
+    assert counted(five_more) == plan_work(model.config, load)["reasoning"].flops + unused_logits(model, 10)
 
 
 @torch.inference_mode()
@@ -93,13 +99,13 @@ def test_flow_matching(model, prompt):
         model.feed(context, torch.full((2, 1), 7), torch.ones(2, 1, dtype=torch.bool))
     reasoning = Reasoning(torch.full((2, 6), 7), torch.zeros(2, dtype=torch.bool), torch.full((2,), 6))
     velocity, noise = model.velocity(context, reasoning), torch.randn(2, 64, 2)
-    load = Load(pictures=0, patches=0, prompt=21, passes=5, flow_steps=3, samples=2)
+    load = Load(pictures=0, patches=0, prompt=21, tokens=5, passes=5, flow_steps=3, samples=2)
     assert counted(lambda: integrate(velocity, noise, 3)) == plan_work(model.config, load)["flow_matching"].flops
 
 
 def test_weights_are_read_once_a_pass(model):
     """Matrices alone: what is left out are norms, biases and tables of positions and words."""
-    load = Load(pictures=1, patches=4, prompt=8, passes=1, flow_steps=1, samples=1)
+    load = Load(pictures=1, patches=4, prompt=8, tokens=1, passes=1, flow_steps=1, samples=1)
     works = plan_work(model.config, load)
 
     def matrices(*parts: torch.nn.Module) -> int:
@@ -110,17 +116,29 @@ def test_weights_are_read_once_a_pass(model):
     def weights(stage: str) -> int:
         return sum(product.weights for product in works[stage].products)
 
-    language = matrices(model.vlm.model.language_model, model.vlm.lm_head)
+    language = matrices(model.vlm.model.language_model, model.vlm.lm_head) - unused_logits(model, 1) // 2
     assert weights("vision") == matrices(model.vlm.model.visual)
     assert weights("prefill") == language
     assert weights("reasoning") == language
     assert weights("flow_matching") == matrices(model.expert, model.action_in_proj, model.action_out_proj)
 
 
+def test_right_drafts_save_passes_and_no_products(model):
+    """12 tokens in 3 passes: the weights are read 3 times instead of 12, and as much is multiplied."""
+    one_by_one, drafted = (
+        reasoning_work(model.config, Load(0, 0, prompt=21, tokens=12, passes=passes, flow_steps=1, samples=1))
+        for passes in (12, 3)
+    )
+    assert one_by_one.flops == drafted.flops
+    assert [product.weights * 4 for product in drafted.products] == [one.weights for one in one_by_one.products]
+    assert one_by_one.moved == sum(21 + i for i in range(1, 13)) * cache_values(model.config)
+    assert drafted.moved == sum(21 + i for i in (4, 8, 12)) * cache_values(model.config)
+
+
 def test_the_released_size():
     """TFLOP and GB in bfloat16 of a plan with 1.5's prompt, as they were worked out before this code."""
     config = shape_config("10b")
-    works = plan_work(config, Load(pictures=16, patches=720, prompt=3086, passes=1, flow_steps=1, samples=1))
+    works = plan_work(config, Load(pictures=16, patches=720, prompt=3086, tokens=1, passes=1, flow_steps=1, samples=1))
     assert works["vision"].flops / 1e12 == pytest.approx(11.5, abs=0.05)
     assert works["prefill"].flops / 1e12 == pytest.approx(45.7, abs=0.05)
     assert works["reasoning"].bytes(2) / 1e9 == pytest.approx(15.6, abs=0.05)
@@ -129,7 +147,7 @@ def test_the_released_size():
 
 def test_the_cache_has_the_size_that_is_counted(model):
     cache = KVCache.empty(model.config.language, 3, 50, torch.device("cpu"), torch.float32)
-    assert cache.keys.nbytes + cache.values.nbytes == cache_bytes(model.config, samples=2, columns=50, itemsize=4)
+    assert cache.keys.nbytes + cache.values.nbytes == cache_bytes(model.config, samples=3, columns=50, itemsize=4)
     assert cache_bytes(model.config, samples=1, columns=50, itemsize=2) == 50 * cache_values(model.config) * 2
 
 

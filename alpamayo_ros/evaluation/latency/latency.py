@@ -22,7 +22,7 @@ def latency_report(
     total = quantiles(timings.total)
     report: dict[str, Any] = {
         **description(subject, settings),
-        **said(subject, timings),
+        **said(subject, settings, timings),
         "drive": kind,
         "ticks": ticks,
         "cold": {
@@ -40,6 +40,7 @@ def latency_report(
             **measured,
             "name": reference.name,
             "vision": reference.vision,
+            "same_words": round(statistics.mean(timings.same_words), 3),
             "furthest_m": timings.furthest_m,
         }
         report["ratio"] = round(measured["p50_ms"] / total["p50_ms"], 3)
@@ -55,11 +56,15 @@ def run(
     return time_plans(subject, settings, observations, reference)
 
 
-def said(subject: Subject, timings: Timings) -> dict[str, Any]:
-    """How much was read and said. coc_tokens: the median over plans of the longest reasoning of each."""
+def said(subject: Subject, settings: Settings, timings: Timings) -> dict[str, Any]:
+    """How much was read and said. coc_tokens: the median over plans of the longest reasoning of each. passes: of the
+    language model after the prompt's, the mean; fewer than tokens where drafts were right. acceptance_declared: None
+    where drafts are the last plan's words, so that the passes are measured on what they are for."""
     return {
         "picture_size": "x".join(map(str, timings.picture_size)),
         "prompt_tokens": timings.prompt_tokens,
         "coc_tokens": int(statistics.median(timings.tokens)),
         "coc_tokens_forced": subject.forced_tokens is not None,
+        "passes": round(statistics.mean(timings.passes), 2) if subject.switches.speculation else None,
+        "acceptance_declared": settings.acceptance,
     }

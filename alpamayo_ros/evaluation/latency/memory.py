@@ -20,19 +20,19 @@ def memory_report(subject: Subject, settings: Settings, *, samples: Sequence[int
     """samples: the numbers K that are planned with, in turn, over the same few ticks, drawn before.
 
     weights_mb: as stored. Of each K: cache_mb, the key-value cache by its shape; working_mb, the highest use above what
-    was in use before these plans, the cache among it; peak_mb, the highest in all. Use is that of tensors on a GPU, and
-    of resident pages on a CPU, libraries and pictures among them. Raises EvaluationError.
+    was in use before the first plan, the cache among it; peak_mb, the highest in all. Use is that of tensors on a GPU,
+    and of resident pages on a CPU, libraries and pictures among them. Raises EvaluationError.
     """
     device, config = subject.model.device, subject.model.config
     seen = list(consecutive_observations(config, SETTLING + 2, kind=kind, size=subject.size))
-    timings = time_plans(subject, replace(settings, num_samples=1), seen)
-    columns = timings.prompt_tokens + subject.max_reasoning_tokens + config.tokens_per_future_traj + 1
+    reset_peak(device)
+    before = used_memory(device)
     by_samples = {}
     for number in samples:
         reset_peak(device)
-        before = used_memory(device)
-        time_plans(subject, replace(settings, num_samples=number), seen)
+        timings = time_plans(subject, replace(settings, num_samples=number), seen)
         peak = peak_memory(device)
+        columns = timings.prompt_tokens + subject.max_reasoning_tokens + config.tokens_per_future_traj + 1
         by_samples[str(number)] = {
             "cache_mb": round(cache_bytes(config, number, columns, subject.model.dtype.itemsize) / _MB, 3),
             "working_mb": round((peak - before) / _MB, 3),
@@ -40,7 +40,7 @@ def memory_report(subject: Subject, settings: Settings, *, samples: Sequence[int
         }
     return {
         **description(subject, settings),
-        **said(subject, timings),
+        **said(subject, settings, timings),
         "drive": kind,
         "samples": list(samples),
         "weights_mb": round(weight_bytes(subject.model, subject.model.dtype) / _MB, 3),

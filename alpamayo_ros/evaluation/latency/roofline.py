@@ -30,7 +30,7 @@ def roofline_report(subject: Subject, settings: Settings, *, ticks: int, kind: s
     multiplied = max(square_rate(device, dtype), *(_rate(product, took) for product, took in seconds.items()))
     return {
         **description(subject, settings),
-        **said(subject, timings),
+        **said(subject, settings, timings),
         "drive": kind,
         "ticks": ticks,
         "copy_gb_s": round(copied / 1e9, 2),
@@ -43,12 +43,18 @@ def roofline_report(subject: Subject, settings: Settings, *, ticks: int, kind: s
 
 
 def load_of(subject: Subject, settings: Settings, timings: Timings) -> Load:
-    """What a plan of these was asked for. The first token follows from the prefill, and each later one takes a pass."""
-    pictures, patches = timings.pictures
+    """What a plan of these was asked for, on average. The first token follows from the prefill: it is not fed alone."""
+    config, (pictures, patches) = subject.model.config, timings.pictures
+    if subject.switches.vision_cache and not config.vision.tubelets:
+        pictures //= config.frames_per_camera
     # Behind its text a model says that the text ends, that the trajectory begins, and one token more.
-    spoken = statistics.median(timings.tokens) + (0 if subject.forced_tokens else 3)
-    passes = round(spoken) - 1
-    return Load(pictures, patches, timings.prompt_tokens, passes, settings.flow_steps, settings.num_samples)
+    tokens = round(statistics.mean(timings.tokens)) + (-1 if subject.forced_tokens else 2)
+    passes = tokens
+    if subject.switches.skip_reasoning:
+        tokens, passes = 2, 1
+    elif subject.switches.speculation:
+        passes = round(statistics.mean(timings.passes))
+    return Load(pictures, patches, timings.prompt_tokens, tokens, passes, settings.flow_steps, settings.num_samples)
 
 
 def floor_ms(work: Work, copied: float, multiplied: float, itemsize: int) -> tuple[float, str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
+from alpamayo_ros.engine.switches import Switches
 from alpamayo_ros.evaluation.errors import EvaluationError
 from alpamayo_ros.evaluation.latency.machine import describe_machine, free_memory
 from alpamayo_ros.evaluation.latency.shapes import SHAPES, empty_model, fill_randomly, shape_config
@@ -17,6 +19,8 @@ from alpamayo_ros.vla.model import AlpamayoModel
 
 RELEASED_SIZE = (1920, 1080)
 """Width and height of the pictures that the released models were trained with."""
+FLOAT8 = "fp8"
+"""The precision of bfloat16 weights that the engine makes float8, and activations with them."""
 _GB = 1e9
 
 
@@ -35,18 +39,24 @@ class Subject:
         return self.policy.model
 
     @property
+    def switches(self) -> Switches:
+        return self.policy.engine.switches
+
+    @property
     def max_reasoning_tokens(self) -> int:
         return self.forced_tokens or MAX_REASONING_TOKENS
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How every plan is asked for. temperature: of the reasoning; 0 is greedy."""
+    """How every plan is asked for. temperature: of the reasoning; 0 is greedy. acceptance: how many tokens of a draft
+    are right before one is wrong, where that is declared; None where the drafts are the last plan's reasoning."""
 
     num_samples: int
     temperature: float
     flow_steps: int
     seed: int = 0
+    acceptance: int | None = None
 
 
 def open_subject(
@@ -58,39 +68,47 @@ def open_subject(
     device: str,
     num_samples: int,
     coc_tokens: int,
+    switches: Switches,
 ) -> Subject:
     """The shape, where one is given, else the model; precision: by default the one that its configuration names.
     Raises EvaluationError, before anything is allocated, where memory does not suffice, and CheckpointError."""
+    if precision == FLOAT8:
+        precision, switches = "bfloat16", dataclasses.replace(switches, float8="weights_and_activations")
     target = usable_device(device)
     if shape is not None:
         config = shape_config(shape)
         empty = empty_model(config, SHAPES[shape].words)
         dtype = getattr(torch, precision or config.weights_dtype)
-        _check_memory(shape, empty, dtype, target, num_samples, coc_tokens)
-        policy = DrivingPolicy(fill_randomly(empty, target, dtype), shape, "random weights")
+        _check_memory(shape, empty, dtype, target, switches, num_samples, coc_tokens)
+        policy = DrivingPolicy(fill_randomly(empty, target, dtype), shape, "random weights", switches)
         return Subject(policy, shape, size or RELEASED_SIZE, coc_tokens)
     config, tokenizer = load_config(find_model(model, weights=False))
     with torch.device("meta"):
         empty = AlpamayoModel(config, tokenizer)
     dtype = getattr(torch, precision or config.weights_dtype)
-    _check_memory(model, empty, dtype, target, num_samples, MAX_REASONING_TOKENS)
-    policy = DrivingPolicy.from_pretrained(model, device=device, dtype=precision)
+    _check_memory(model, empty, dtype, target, switches, num_samples, MAX_REASONING_TOKENS)
+    policy = DrivingPolicy.from_pretrained(model, device=device, dtype=precision, switches=switches)
     return Subject(policy, model, size, None)
 
 
 def description(subject: Subject, settings: Settings) -> dict[str, Any]:
     """What a figure is worth nothing without."""
-    model = subject.model
+    model, switches = subject.model, subject.switches
     released = model.config.num_inference_steps
     approximations = []
     if settings.flow_steps != released:
         approximations.append(f"{settings.flow_steps} flow steps instead of {released}")
+    if switches.float8 != "off":
+        approximations.append(f"float8 {switches.float8.replace('_', ' ')}")
+    approximations += [
+        name.replace("_", " ") for name in ("shared_reasoning", "skip_reasoning") if getattr(switches, name)
+    ]
     return {
         "shape": subject.name,
         "weights": "trained" if subject.forced_tokens is None else "random",
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
         "device": str(model.device),
-        "precision": str(model.dtype).removeprefix("torch."),
+        "precision": str(model.dtype).removeprefix("torch.") if switches.float8 == "off" else FLOAT8,
         "machine": describe_machine(model.device),
         "cameras": len(model.config.camera_roles),
         "frames": model.config.frames_per_camera,
@@ -99,6 +117,7 @@ def description(subject: Subject, settings: Settings) -> dict[str, Any]:
         "flow_steps": settings.flow_steps,
         "exactness": "approximate" if approximations else "exact",
         "approximations": approximations,
+        "switches": dataclasses.asdict(switches),
     }
 
 
@@ -107,9 +126,17 @@ def weight_bytes(model: AlpamayoModel, dtype: torch.dtype) -> int:
 
 
 def _check_memory(
-    name: str, model: AlpamayoModel, dtype: torch.dtype, device: torch.device, num_samples: int, spoken: int
+    name: str,
+    model: AlpamayoModel,
+    dtype: torch.dtype,
+    device: torch.device,
+    switches: Switches,
+    num_samples: int,
+    spoken: int,
 ) -> None:
     config, weights = model.config, weight_bytes(model, dtype)
+    if switches.packed_weights and device.type == "cpu" and dtype == torch.float32:
+        weights *= 2  # as they are and packed
     pictures, patches = picture_counts(config)
     columns = pictures * patches // config.vision.spatial_merge_size**2 + spoken
     working = cache_bytes(config, num_samples, columns, dtype.itemsize)

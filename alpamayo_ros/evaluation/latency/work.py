@@ -7,8 +7,8 @@
                  by the prefill, read by every later pass
 
 Norms, activations, rotary embedding, softmax and sampling are left out: they are small next to this, and what they
-move could stay in a cache. So is work that a stage repeats without need. A floor that is made of these counts is one
-that a perfect implementation could reach.
+move could stay in a cache. So are logits of trajectory tokens, which reasoning may not use, and work that a stage
+repeats without need. A floor that is made of these counts is one that a perfect implementation could reach.
 """
 
 from __future__ import annotations
@@ -24,12 +24,14 @@ from alpamayo_ros.vla.config import DecoderConfig, ModelConfig, VisionConfig
 class Load:
     """What one plan is asked for.
 
-    pictures: that are encoded. patches: of each. prompt: tokens. passes: of the language model after the prefill.
+    pictures: that are encoded. patches: of each. prompt: tokens. tokens: that are fed after it, in so many passes of
+    the language model; as many, where nothing is drafted.
     """
 
     pictures: int
     patches: int
     prompt: int
+    tokens: int
     passes: int
     flow_steps: int
     samples: int
@@ -107,20 +109,22 @@ def vision_work(config: VisionConfig, pictures: int, patches: int) -> Work:
 
 def prefill_work(config: ModelConfig, prompt: int) -> Work:
     language = config.language
-    head = Product(1, language.hidden_size, config.vocab_size, 1)
+    head = Product(1, language.hidden_size, words(config), 1)
     attention = 4 * language.num_hidden_layers * _query_size(language) * (prompt * (prompt + 1) // 2)
     moved = prompt * (language.hidden_size + cache_values(config))
     return Work((*_decoder_products(language, prompt, 1), head), attention, moved)
 
 
 def reasoning_work(config: ModelConfig, load: Load) -> Work:
-    """One token of every sample a pass."""
-    language, passes, samples = config.language, load.passes, load.samples
-    head = Product(samples, language.hidden_size, config.vocab_size, passes)
-    columns = sum(load.prompt + spoken for spoken in range(1, passes + 1))
-    attention = 4 * language.num_hidden_layers * _query_size(language) * samples * columns
+    """Every sample feeds as many tokens a pass as were right on average; what was drafted in vain is not counted."""
+    language, passes, tokens = config.language, load.passes, load.tokens
+    rows = load.samples * round(tokens / passes)
+    head = Product(rows, language.hidden_size, words(config), passes)
+    pairs = sum(load.prompt + spoken for spoken in range(1, tokens + 1))
+    attention = 4 * language.num_hidden_layers * _query_size(language) * load.samples * pairs
+    read = sum(load.prompt + tokens * number // passes for number in range(1, passes + 1))
     return Work(
-        (*_decoder_products(language, samples, passes), head), attention, samples * columns * cache_values(config)
+        (*_decoder_products(language, rows, passes), head), attention, load.samples * read * cache_values(config)
     )
 
 
@@ -132,10 +136,15 @@ def flow_work(config: ModelConfig, load: Load) -> Work:
     sizes = [3 * into.num_fourier_feats, *[into.hidden_size] * into.num_enc_layers, expert.hidden_size]
     products = [Product(rows, inner, columns, steps) for inner, columns in itertools.pairwise(sizes)]
     products += [*_decoder_products(expert, rows, steps), Product(rows, expert.hidden_size, 2, steps)]
-    read = load.prompt + load.passes
+    read = load.prompt + load.tokens
     seen = read + config.action_space.n_waypoints
     attention = 4 * expert.num_hidden_layers * _query_size(expert) * rows * seen * steps
     return Work(tuple(products), attention, load.samples * read * cache_values(config) * steps)
+
+
+def words(config: ModelConfig) -> int:
+    """The vocabulary without trajectory tokens."""
+    return config.vocab_size - config.traj_vocab_size
 
 
 def cache_values(config: ModelConfig) -> int:
@@ -145,9 +154,8 @@ def cache_values(config: ModelConfig) -> int:
 
 
 def cache_bytes(config: ModelConfig, samples: int, columns: int, itemsize: int) -> int:
-    """The cache of a plan; with several samples the prompt's own is still there when it is repeated for each."""
-    rows = 1 if samples == 1 else samples + 1
-    return rows * columns * cache_values(config) * itemsize
+    """The cache of a plan: a row for each sample, each with the prompt."""
+    return samples * columns * cache_values(config) * itemsize
 
 
 def activation_bytes(config: ModelConfig, columns: int, itemsize: int) -> int:
