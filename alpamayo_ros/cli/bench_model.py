@@ -255,7 +255,7 @@ def _latency_lines(report: dict[str, Any]) -> list[str]:
         lines += [
             f"{reference['name']:24}{'':10}{reference['p50_ms']:10.2f}{reference['p99_ms']:10.2f}",
             f"ratio of p50 {report['ratio']:.2f}",
-            f"same words in {reference['same_words']:.0%} of plans, waypoints {reference['furthest_m']:.1e} m apart at most",
+            f"same words in {reference['same_words']:.0%} of plans, waypoints {reference['furthest_m']:.1e} m apart",
         ]
         if reference["vision"] != "transformers":
             lines.append("its vision tower is ours: transformers has none with a convolutional stem or tubelets")

@@ -25,11 +25,12 @@ Rotary = tuple[Tensor, Tensor]
 class Place:
     """Where a pass stands: it writes its T tokens at columns (T,) and sees the columns before `end`.
 
-    visible: (B or 1, T or 1, end) bool, where not all see all. causal: every token sees the columns up to its own.
+    visible: (B or 1, T or 1, end) bool, where not all see all. causal: every token sees the columns up to its own, and
+    only the last so many tokens are asked for what they lead to.
     """
 
     def __init__(
-        self, cache: StaticCache, columns: Tensor, end: int, visible: Tensor | None = None, *, causal: bool = False
+        self, cache: StaticCache, columns: Tensor, end: int, visible: Tensor | None = None, *, causal: int = 0
     ) -> None:
         self.cache, self.columns, self.end, self.causal = cache, columns, end, causal
         self._visible = visible
@@ -51,14 +52,16 @@ class Stack:
     def __call__(
         self, hidden: Tensor, rotary: Rotary, place: Place, deepstack: tuple[Tensor, Tensor] | None = None
     ) -> Tensor:
-        """Run embeddings (B, T, hidden): (B, T, hidden).
+        """Run embeddings (B, T, hidden): (B, T, hidden), or of a causal pass those that are asked for.
 
         deepstack: the tokens (M,) where pictures stand, and what is added there to the output of the first layers,
             (layers, M, hidden).
         """
         mask = place.mask(self._groups, place.cache.keys.dtype)
         for index, layer in enumerate(self._layers):
-            hidden = layer(hidden, rotary, place, index, mask)
+            # Of tokens that nobody asks for, the last layer gives keys and values only.
+            asked = place.causal if index == len(self._layers) - 1 else 0
+            hidden = layer(hidden, rotary, place, index, mask, asked)
             if deepstack is not None and index < len(deepstack[1]):
                 hidden.index_add_(1, deepstack[0], deepstack[1][index][None].to(hidden.dtype))
         return normalised(hidden, self._norm)
@@ -79,29 +82,34 @@ class Layer:
         self._gate_up = make_projection([mlp.gate_proj, mlp.up_proj], switches)
         self._down = make_projection([mlp.down_proj], switches)
 
-    def __call__(self, hidden: Tensor, rotary: Rotary, place: Place, index: int, mask: Tensor | None) -> Tensor:
-        hidden = hidden + self._attend(normalised(hidden, self._norms[0]), rotary, place, index, mask)
+    def __call__(
+        self, hidden: Tensor, rotary: Rotary, place: Place, index: int, mask: Tensor | None, asked: int = 0
+    ) -> Tensor:
+        """asked: so many of the last tokens go on; by default all."""
+        mixed = self._attend(normalised(hidden, self._norms[0]), rotary, place, index, mask, asked)
+        hidden = hidden[:, -asked:] + mixed
         gate, up = self._gate_up(normalised(hidden, self._norms[1])).chunk(2, dim=-1)
         return hidden + self._down(F.silu(gate) * up)
 
-    def _attend(self, x: Tensor, rotary: Rotary, place: Place, index: int, mask: Tensor | None) -> Tensor:
+    def _attend(self, x: Tensor, rotary: Rotary, place: Place, index: int, mask: Tensor | None, asked: int) -> Tensor:
         heads = self._qkv(x).reshape(*x.shape[:2], -1, self._width)
         qk, v = torch.split(heads, [self._heads + self._kv_heads, self._kv_heads], dim=2)
         qk = F.rms_norm(qk, (self._width,), None, self._eps) * self._qk_norm
         q, k = torch.split(_rotate(qk, *rotary).to(v.dtype), [self._heads, self._kv_heads], dim=2)
+        q = q[:, -asked:]
         keys, values = place.cache.write(index, k, v, place.columns, place.end)
         keys, values, groups = keys.transpose(1, 2), values.transpose(1, 2), self._heads // self._kv_heads
+        rows, count = q.shape[:2]
         if place.causal:
             # Kernels for causal attention take neither a mask nor queries laid behind each other.
             keys, values = (part.repeat_interleave(groups, dim=1) for part in (keys, values))
-            bias = causal_lower_right(q.shape[1], place.end)
+            bias = causal_lower_right(count, place.end)
             mixed = F.scaled_dot_product_attention(q.transpose(1, 2), keys, values, attn_mask=bias).transpose(1, 2)
         else:
-            rows, count = q.shape[:2]
             grouped = q.reshape(rows, count, self._kv_heads, groups, -1).permute(0, 2, 3, 1, 4).flatten(2, 3)
             mixed = F.scaled_dot_product_attention(grouped, keys, values, attn_mask=mask)
             mixed = mixed.reshape(rows, self._kv_heads, groups, count, -1).permute(0, 3, 1, 2, 4)
-        return self._out(mixed.reshape(*x.shape[:2], -1))
+        return self._out(mixed.reshape(rows, count, -1))
 
 
 def rotary_of(positions: Tensor, config: DecoderConfig) -> Rotary:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+LONGEST_DRAFT = 31
+"""Tokens; with the one before them, a pass of 32."""
+
 _LONGEST = 3
 """Tokens that are looked for together, to find the place in the last plan where this one is."""
 

@@ -14,12 +14,13 @@ from torch import Tensor
 from alpamayo_ros.engine.cache import StaticCache
 from alpamayo_ros.engine.choice import Chooser
 from alpamayo_ros.engine.decoder import Place
+from alpamayo_ros.engine.draft import LONGEST_DRAFT
 from alpamayo_ros.engine.flow import Behind, Flow
 from alpamayo_ros.engine.graphs import Graphs
 from alpamayo_ros.engine.memory import CameraPictures, Memory
 from alpamayo_ros.engine.reader import SPAN, Reader, Reading
 from alpamayo_ros.engine.sight import Pictures, Sight
-from alpamayo_ros.engine.speaker import LONGEST_DRAFT, Speaker
+from alpamayo_ros.engine.speaker import Speaker
 from alpamayo_ros.engine.switches import Switches
 from alpamayo_ros.vla.model import AlpamayoModel, Context, Guidance, Reasoning, Samples, StageClock
 from alpamayo_ros.vla.prompt import PromptBatch
@@ -48,6 +49,7 @@ class Engine:
         self._reader = Reader(model, switches, self._graphs, rounded=self._rounded)
         self._speaker = Speaker(model, self._reader)
         self._flow = Flow(model, switches)
+        self._drafts = switches.speculation and not switches.skip_reasoning
         self._caches: dict[str, StaticCache] = {}
 
     def look(self, cameras: Sequence[CameraPictures], memory: Memory | None = None) -> Pictures:
@@ -85,10 +87,11 @@ class Engine:
         features = self._sight.encode(pictures)
         clock.lap("vision")
         cache = self._cache("told", num_samples, prompt.ids.shape[1], max_new_tokens)
-        reading = self._reader.read(prompt, features, cache)
-        cache.spread(reading.length)
+        draft = self._speaker.first_draft(memory if self._drafts else None)
+        reading = self._reader.read(prompt, features, cache, draft)
+        cache.spread(reading.length + len(draft))
         clock.lap("prefill")
-        reasoning = self._reason(reading, num_samples, sampling, seed, max_new_tokens, memory)
+        reasoning = self._reason(reading, draft, num_samples, sampling, seed, max_new_tokens, memory)
         clock.lap("reasoning")
         if autoregressive:
             streams = RowStreams(seed, num_samples, TRAJECTORY_STREAM)
@@ -113,7 +116,14 @@ class Engine:
         return dataclasses.replace(samples, stage_ms=clock.stage_ms)
 
     def _reason(
-        self, reading: Reading, samples: int, sampling: Sampling, seed: int, limit: int, memory: Memory | None
+        self,
+        reading: Reading,
+        draft: list[int],
+        samples: int,
+        sampling: Sampling,
+        seed: int,
+        limit: int,
+        memory: Memory | None,
     ) -> Reasoning:
         if self.switches.skip_reasoning:
             reasoning = self._speaker.begin_at_once(reading)
@@ -121,8 +131,7 @@ class Engine:
             rows = 1 if self.switches.shared_reasoning else samples
             streams = RowStreams(seed, rows, REASONING_STREAM)
             chooser = Chooser(sampling, streams, quick=self.switches.quick_choice)
-            draft = memory if self.switches.speculation else None
-            reasoning = self._speaker.reason(reading, rows, chooser, limit, draft)
+            reasoning = self._speaker.reason(reading, draft, rows, chooser, limit, memory if self._drafts else None)
         if len(reasoning.tokens) == samples:
             return reasoning
         reading.cache.spread(reading.length + reasoning.tokens.shape[1])
@@ -180,7 +189,7 @@ class Engine:
         seen = torch.tensor(self._visible(reading, reasoning), device=self.model.device)
         is_real = torch.arange(length, device=self.model.device) < seen[:, None]
         delta = torch.full((rows,), reading.rope_delta, device=self.model.device)
-        return Context(reading.cache.as_plain(length), reading.length, is_real, delta, reading.logits)
+        return Context(reading.cache.as_plain(length), reading.length, is_real, delta, reading.logits[:, 0])
 
     def _cache(self, name: str, rows: int, prompt_length: int, max_new_tokens: int) -> StaticCache:
         """The cache called so, made anew where it has other rows or too few columns."""

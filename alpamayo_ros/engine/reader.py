@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 
 from alpamayo_ros.engine.cache import StaticCache
 from alpamayo_ros.engine.decoder import Place, Rotary, Stack, rotary_of
+from alpamayo_ros.engine.draft import LONGEST_DRAFT
 from alpamayo_ros.engine.graphs import Graphs
 from alpamayo_ros.engine.linear import make_linear
 from alpamayo_ros.engine.switches import Switches
@@ -25,7 +27,8 @@ class Reading:
     """A prompt that was read.
 
     cache: whose first columns hold it. length: so many. rope_delta: what to add to a later column to get its position.
-    logits: (1, words) of what follows it, in the vocabulary of `Reader.ids`.
+    logits: (1, 1 + D, words) of what follows it and each of the D tokens of a draft that was read with it, in the
+        vocabulary of `Reader.ids`.
     """
 
     cache: StaticCache
@@ -56,21 +59,34 @@ class Reader:
         first, count = self._skipped
         return torch.where(words >= first, words + count, words)
 
-    def read(self, prompt: PromptBatch, features: VisionFeatures, cache: StaticCache) -> Reading:
-        """Prefill one prompt (1, L) into row 0. Its head, up to the first picture, may be there from the last time."""
+    def read(
+        self, prompt: PromptBatch, features: VisionFeatures, cache: StaticCache, draft: Sequence[int] = ()
+    ) -> Reading:
+        """Prefill one prompt (1, L) into row 0. Its head, up to the first picture, may be there from the last time.
+
+        draft: at most LONGEST_DRAFT tokens that may be said, behind the prompt.
+        """
         ids = prompt.ids[0].tolist()
-        cos, sin = rotary_of(prompt.positions, self._config.language)
+        length, delta = len(ids), int(prompt.rope_delta)
         head = ids.index(self._config.image_token_id) if self._keeps_prefix else 0
+        fed = [*draft] + [ids[-1]] * (LONGEST_DRAFT - len(draft) if draft and self._rounded else 0)
+        told = rotary_of(prompt.positions, self._config.language)
+        more = self._angles_at(length + delta, len(fed))
+        cos, sin = (
+            torch.cat([part.to(self._device), behind[None]], dim=1) for part, behind in zip(told, more, strict=True)
+        )
+        whole = torch.tensor([ids + fed])
         if cache.prefix != ids[:head]:
-            self._read(prompt.ids[:, :head], (cos[:, :head], sin[:, :head]), 0, None, cache)
+            self._read(whole[:, :head], (cos, sin), 0, None, cache, 1)
         cache.prefix = ids[:head]
-        logits = self._read(prompt.ids[:, head:], (cos[:, head:], sin[:, head:]), head, features, cache)
-        return Reading(cache, len(ids), int(prompt.rope_delta), logits)
+        logits = self._read(whole[:, head:], (cos, sin), head, features, cache, 1 + len(fed))
+        return Reading(cache, length, delta, logits[:, : 1 + len(draft)])
 
     def _read(
-        self, ids: Tensor, rotary: Rotary, start: int, features: VisionFeatures | None, cache: StaticCache
+        self, ids: Tensor, rotary: Rotary, start: int, features: VisionFeatures | None, cache: StaticCache, asked: int
     ) -> Tensor:
-        """Tokens (1, T) at columns from `start`: logits (1, words) of what follows."""
+        """Tokens (1, T) at columns from `start`: logits (1, asked, words) of what follows the last of them. rotary: of
+        all columns."""
         end = start + ids.shape[1]
 
         def prefill(ids: Tensor, cos: Tensor, sin: Tensor, columns: Tensor, *pictures: Tensor) -> tuple[Tensor]:
@@ -79,16 +95,17 @@ class Reader:
                 where, tokens, deep = pictures
                 hidden.index_copy_(1, where, tokens[None].to(hidden.dtype))
                 deepstack = where, deep
-            hidden = self._stack(hidden, (cos, sin), Place(cache, columns, end, causal=True), deepstack)
-            return (self._logits(hidden[:, -1]),)
+            hidden = self._stack(hidden, (cos, sin), Place(cache, columns, end, causal=asked), deepstack)
+            return (self._logits(hidden),)
 
         pictures: tuple[Tensor, ...] = ()
         if features is not None:
             where = torch.nonzero(ids[0] == self._config.image_token_id)[:, 0]
             pictures = where.to(self._device), *features
         columns = torch.arange(start, end, device=self._device)
-        inputs = (ids.to(self._device), *(part.to(self._device, self._dtype) for part in rotary), columns, *pictures)
-        key = ("prefill", id(cache), start, *(part.shape for part in inputs))
+        angles = (part[:, start:end].to(self._dtype) for part in rotary)
+        inputs = (ids.to(self._device), *angles, columns, *pictures)
+        key = ("prefill", id(cache), start, asked, *(part.shape for part in inputs))
         return self._graphs.run(key, prefill, *inputs)[0]
 
     def say(self, reading: Reading, tokens: Tensor, start: int) -> Tensor:
@@ -115,7 +132,9 @@ class Reader:
 
     def angles(self, reading: Reading, start: int, count: int) -> Rotary:
         """cos and sin (count, 1, head_dim) float32 of text at columns from `start`."""
-        first = start + reading.rope_delta
+        return self._angles_at(start + reading.rope_delta, count)
+
+    def _angles_at(self, first: int, count: int) -> Rotary:
         if first + count > self._angles[0].shape[1]:
             size = 1 << (first + count).bit_length()
             self._angles = rotary_of(torch.arange(size, device=self._device).expand(3, 1, -1), self._config.language)

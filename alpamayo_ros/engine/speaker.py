@@ -10,13 +10,10 @@ from __future__ import annotations
 import torch
 
 from alpamayo_ros.engine.choice import Chooser
-from alpamayo_ros.engine.draft import guess
+from alpamayo_ros.engine.draft import LONGEST_DRAFT, guess
 from alpamayo_ros.engine.memory import Memory
 from alpamayo_ros.engine.reader import Reader, Reading
 from alpamayo_ros.vla.model import AlpamayoModel, Reasoning, ended_rows
-
-LONGEST_DRAFT = 31
-"""With the token before it, a pass of 32."""
 
 
 class Speaker:
@@ -26,16 +23,23 @@ class Speaker:
         self._begin, self._close = tokenizer.special_ids["traj_future_start"], tokenizer.special_ids["cot_end"]
         self._end, self._pad = tokenizer.im_end, tokenizer.pad
 
-    def reason(self, reading: Reading, rows: int, chooser: Chooser, limit: int, memory: Memory | None) -> Reasoning:
-        """At most `limit` tokens behind the prompt, for `rows` samples whose first columns are the prompt's.
+    def first_draft(self, memory: Memory | None) -> list[int]:
+        """What to read with the prompt: one draft for all samples, as the prompt is read once for all."""
+        return guess(memory.reasoning[0], [], LONGEST_DRAFT) if memory is not None and memory.reasoning else []
+
+    def reason(
+        self, reading: Reading, draft: list[int], rows: int, chooser: Chooser, limit: int, memory: Memory | None
+    ) -> Reasoning:
+        """At most `limit` tokens behind the prompt. Each of `rows` has the columns of the prompt, and of the draft that
+        was read with it.
 
         Rows go on together, by what the least lucky draft had right: a row whose draft was right for longer says the
         same again, as its draws belong to their places.
         """
         last = memory.reasoning if memory is not None else []
         said: list[list[int]] = [[] for _ in range(rows)]
-        drafts: list[list[int]] = [[] for _ in range(rows)]
-        logits, passes = reading.logits[:, None].expand(rows, -1, -1), 0
+        drafts = [draft] * rows
+        logits, passes = reading.logits.expand(rows, -1, -1), 0
         while True:
             choices = self._reader.ids(chooser.choose(logits, len(said[0]))).tolist()
             if self._hear(said, choices, drafts, limit):

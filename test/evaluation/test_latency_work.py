@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+from types import SimpleNamespace
+
 import pytest
 import torch
 from golden_data import model as golden_model
@@ -21,6 +24,7 @@ from alpamayo_ros.evaluation.latency.work import (
     prefill_work,
     reasoning_work,
     vision_work,
+    words,
 )
 from alpamayo_ros.policy import find_model
 from alpamayo_ros.vla.checkpoint import load_model
@@ -29,6 +33,8 @@ from alpamayo_ros.vla.flow_matching import integrate
 from alpamayo_ros.vla.model import AlpamayoModel, Reasoning
 from alpamayo_ros.vla.prompt import PromptBatch
 from alpamayo_ros.vla.vision import VisionFeatures
+
+LOAD = Load(pictures=0, patches=0, known=0, prompt=21, tokens=5, passes=5, flow_steps=3, samples=2)
 
 
 @pytest.fixture(scope="module", params=["golden", "alpamayo-tiny"])
@@ -71,13 +77,32 @@ def test_vision(model):
     assert counted(lambda: model.vlm.encode_images(rows, grids)) == vision_work(vision, pictures=3, patches=24).flops
 
 
+def last_layer(model, rows: int) -> int:
+    """FLOP of the last layer without its keys and values, for so many tokens: a prefill needs those of one."""
+    language = model.config.language
+    queries = language.num_attention_heads * language.head_dim
+    return 2 * rows * language.hidden_size * (2 * queries + 3 * language.intermediate_size)
+
+
 @torch.inference_mode()
 def test_prefill(model, prompt):
     language = model.config.language
-    # The counter counts what a causal mask hides, too.
-    hidden = 4 * language.num_hidden_layers * language.num_attention_heads * language.head_dim * (21 * 20 // 2)
+    # Plain `vla` does more: it multiplies what a causal mask hides, and the whole last layer.
+    queries = 4 * language.num_attention_heads * language.head_dim
+    hidden = (language.num_hidden_layers - 1) * queries * (21 * 20 // 2) + queries * 21 * 20
     found = counted(lambda: model.read(prompt, nothing_seen(model)))
-    assert found == prefill_work(model.config, prompt=21).flops + hidden + unused_logits(model, 1)
+    needed = prefill_work(model.config, known=0, prompt=21).flops
+    assert found == needed + hidden + last_layer(model, 20) + unused_logits(model, 1)
+
+
+def test_a_known_head_is_not_read_again(model):
+    """The head's own prefill and the rest's are the whole, but for the one token that either ends with."""
+    whole, head = (prefill_work(model.config, known=0, prompt=prompt) for prompt in (21, 8))
+    rest = prefill_work(model.config, known=8, prompt=21)
+    language = model.config.language
+    ends = last_layer(model, 1) + 4 * language.num_attention_heads * language.head_dim * 8
+    logits = 2 * language.hidden_size * words(model.config)
+    assert head.flops + rest.flops == whole.flops + ends + logits
 
 
 @torch.inference_mode()
@@ -88,8 +113,7 @@ def test_reasoning(model, prompt):
         for _ in range(5):
             model.feed(context, torch.full((2, 1), 7), torch.ones(2, 1, dtype=torch.bool))
 
-    load = Load(pictures=0, patches=0, prompt=21, tokens=5, passes=5, flow_steps=3, samples=2)
-    assert counted(five_more) == plan_work(model.config, load)["reasoning"].flops + unused_logits(model, 10)
+    assert counted(five_more) == plan_work(model.config, LOAD)["reasoning"].flops + unused_logits(model, 10)
 
 
 @torch.inference_mode()
@@ -99,13 +123,12 @@ def test_flow_matching(model, prompt):
         model.feed(context, torch.full((2, 1), 7), torch.ones(2, 1, dtype=torch.bool))
     reasoning = Reasoning(torch.full((2, 6), 7), torch.zeros(2, dtype=torch.bool), torch.full((2,), 6))
     velocity, noise = model.velocity(context, reasoning), torch.randn(2, 64, 2)
-    load = Load(pictures=0, patches=0, prompt=21, tokens=5, passes=5, flow_steps=3, samples=2)
-    assert counted(lambda: integrate(velocity, noise, 3)) == plan_work(model.config, load)["flow_matching"].flops
+    assert counted(lambda: integrate(velocity, noise, 3)) == plan_work(model.config, LOAD)["flow_matching"].flops
 
 
 def test_weights_are_read_once_a_pass(model):
     """Matrices alone: what is left out are norms, biases and tables of positions and words."""
-    load = Load(pictures=1, patches=4, prompt=8, tokens=1, passes=1, flow_steps=1, samples=1)
+    load = dataclasses.replace(LOAD, pictures=1, patches=4, tokens=1, passes=1, flow_steps=1)
     works = plan_work(model.config, load)
 
     def matrices(*parts: torch.nn.Module) -> int:
@@ -123,24 +146,29 @@ def test_weights_are_read_once_a_pass(model):
     assert weights("flow_matching") == matrices(model.expert, model.action_in_proj, model.action_out_proj)
 
 
-def test_right_drafts_save_passes_and_no_products(model):
-    """12 tokens in 3 passes: the weights are read 3 times instead of 12, and as much is multiplied."""
+def test_right_drafts_save_passes(model):
+    """12 tokens, 4 of them right with the prompt, then 4 a pass: the weights are read 2 times instead of 12."""
     one_by_one, drafted = (
-        reasoning_work(model.config, Load(0, 0, prompt=21, tokens=12, passes=passes, flow_steps=1, samples=1))
-        for passes in (12, 3)
+        reasoning_work(model.config, dataclasses.replace(LOAD, tokens=12, passes=passes, samples=1))
+        for passes in (12, 2)
     )
-    assert one_by_one.flops == drafted.flops
-    assert [product.weights * 4 for product in drafted.products] == [one.weights for one in one_by_one.products]
+    assert [product.weights * 6 for product in drafted.products] == [one.weights for one in one_by_one.products]
+    assert [product.flops * 12 for product in drafted.products] == [one.flops * 8 for one in one_by_one.products]
     assert one_by_one.moved == sum(21 + i for i in range(1, 13)) * cache_values(model.config)
-    assert drafted.moved == sum(21 + i for i in (4, 8, 12)) * cache_values(model.config)
+    assert drafted.moved == sum(21 + i for i in (8, 12)) * cache_values(model.config)
+    nothing_left = reasoning_work(model.config, dataclasses.replace(LOAD, tokens=12, passes=0))
+    assert (nothing_left.flops, nothing_left.bytes(4)) == (0, 0)
 
 
 def test_the_released_size():
     """TFLOP and GB in bfloat16 of a plan with 1.5's prompt, as they were worked out before this code."""
-    config = shape_config("10b")
-    works = plan_work(config, Load(pictures=16, patches=720, prompt=3086, tokens=1, passes=1, flow_steps=1, samples=1))
+    model = SimpleNamespace(config=shape_config("10b"))
+    load = Load(pictures=16, patches=720, known=0, prompt=3086, tokens=1, passes=1, flow_steps=1, samples=1)
+    works = plan_work(model.config, load)
     assert works["vision"].flops / 1e12 == pytest.approx(11.5, abs=0.05)
-    assert works["prefill"].flops / 1e12 == pytest.approx(45.7, abs=0.05)
+    # That figure has the last layer whole.
+    last = last_layer(model, 3085) + 4 * 4096 * (3086 * 3085 // 2)
+    assert (works["prefill"].flops + last) / 1e12 == pytest.approx(45.7, abs=0.05)
     assert works["reasoning"].bytes(2) / 1e9 == pytest.approx(15.6, abs=0.05)
     assert works["flow_matching"].bytes(2) / 1e9 == pytest.approx(5.0, abs=0.05)
 

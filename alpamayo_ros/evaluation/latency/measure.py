@@ -27,6 +27,7 @@ class Timings:
         the prompt's, where the engine speculates.
     same_words: of each plan, whether the reference says what we say. furthest_m: the largest distance between a
         waypoint of ours and of the reference's.
+    head_tokens: of the prompt before its first picture, which are the same in every plan.
     picture_size: width and height. pictures: how many the vision tower encodes (tubelets, where there are any), and
         patches of each.
     """
@@ -41,6 +42,7 @@ class Timings:
     same_words: list[bool] = field(default_factory=list)
     furthest_m: float = 0.0
     prompt_tokens: int = 0
+    head_tokens: int = 0
     picture_size: tuple[int, int] = (0, 0)
     pictures: tuple[int, int] = (0, 0)
 
@@ -89,6 +91,7 @@ def _describe(timings: Timings, subject: Subject, observation: Observation) -> N
     inputs = read_observation(subject.model, observation)
     height, width = observation.cameras[0].images.shape[1:3]
     timings.prompt_tokens, timings.picture_size = len(inputs.ids), (width, height)
+    timings.head_tokens = inputs.ids.index(subject.model.config.image_token_id)
     timings.pictures = (len(inputs.grid_thw), int(inputs.grid_thw[0].prod()))
 
 

@@ -54,7 +54,16 @@ def load_of(subject: Subject, settings: Settings, timings: Timings) -> Load:
         tokens, passes = 2, 1
     elif subject.switches.speculation:
         passes = round(statistics.mean(timings.passes))
-    return Load(pictures, patches, timings.prompt_tokens, tokens, passes, settings.flow_steps, settings.num_samples)
+    return Load(
+        pictures=pictures,
+        patches=patches,
+        known=timings.head_tokens if subject.switches.prefix_cache else 0,
+        prompt=timings.prompt_tokens,
+        tokens=tokens,
+        passes=passes,
+        flow_steps=settings.flow_steps,
+        samples=settings.num_samples,
+    )
 
 
 def floor_ms(work: Work, copied: float, multiplied: float, itemsize: int) -> tuple[float, str]:

@@ -13,6 +13,7 @@ repeats without need. A floor that is made of these counts is one that a perfect
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from dataclasses import dataclass
 
@@ -24,12 +25,14 @@ from alpamayo_ros.vla.config import DecoderConfig, ModelConfig, VisionConfig
 class Load:
     """What one plan is asked for.
 
-    pictures: that are encoded. patches: of each. prompt: tokens. tokens: that are fed after it, in so many passes of
-    the language model; as many, where nothing is drafted.
+    pictures: that are encoded. patches: of each. known, prompt: tokens of the prompt, of which the first are in the
+    cache from before. tokens: that are said and fed after it; passes: of the language model for these, as many where
+    nothing is drafted, fewer where some were read right with the prompt or with each other.
     """
 
     pictures: int
     patches: int
+    known: int
     prompt: int
     tokens: int
     passes: int
@@ -75,7 +78,7 @@ def plan_work(config: ModelConfig, load: Load) -> dict[str, Work]:
     """The stages in order, under the names that `Plan.latencies_ms` has."""
     return {
         "vision": vision_work(config.vision, load.pictures, load.patches),
-        "prefill": prefill_work(config, load.prompt),
+        "prefill": prefill_work(config, load.known, load.prompt),
         "reasoning": reasoning_work(config, load),
         "flow_matching": flow_work(config, load),
     }
@@ -107,22 +110,30 @@ def vision_work(config: VisionConfig, pictures: int, patches: int) -> Work:
     return Work(tuple(products), attention, moved)
 
 
-def prefill_work(config: ModelConfig, prompt: int) -> Work:
-    language = config.language
-    head = Product(1, language.hidden_size, words(config), 1)
-    attention = 4 * language.num_hidden_layers * _query_size(language) * (prompt * (prompt + 1) // 2)
-    moved = prompt * (language.hidden_size + cache_values(config))
-    return Work((*_decoder_products(language, prompt, 1), head), attention, moved)
+def prefill_work(config: ModelConfig, known: int, prompt: int) -> Work:
+    """Of the last layer only the keys and values of all tokens are needed, and what it makes of the last token."""
+    language, rows = config.language, prompt - known
+    size, keys = language.hidden_size, language.num_key_value_heads * language.head_dim
+    whole = dataclasses.replace(language, num_hidden_layers=language.num_hidden_layers - 1)
+    queries, *others = _decoder_products(dataclasses.replace(language, num_hidden_layers=1), 1, 1)
+    last = [Product(rows, size, 2 * keys, 1), dataclasses.replace(queries, columns=_query_size(language)), *others]
+    pairs = (prompt * (prompt + 1) - known * (known + 1)) // 2
+    attention = 4 * _query_size(language) * (whole.num_hidden_layers * pairs + prompt)
+    moved = rows * size + prompt * cache_values(config)
+    head = Product(1, size, words(config), 1)
+    return Work((*_decoder_products(whole, rows, 1), *last, head), attention, moved)
 
 
 def reasoning_work(config: ModelConfig, load: Load) -> Work:
-    """Every sample feeds as many tokens a pass as were right on average; what was drafted in vain is not counted."""
+    """Every sample feeds as many tokens a pass as were right on average, the prompt's own pass among them; what was
+    drafted in vain is not counted."""
     language, passes, tokens = config.language, load.passes, load.tokens
-    rows = load.samples * round(tokens / passes)
+    each = max(1, round(tokens / (passes + 1)))
+    rows = load.samples * each
     head = Product(rows, language.hidden_size, words(config), passes)
-    pairs = sum(load.prompt + spoken for spoken in range(1, tokens + 1))
+    pairs = sum(load.prompt + spoken for spoken in range(tokens - passes * each + 1, tokens + 1))
     attention = 4 * language.num_hidden_layers * _query_size(language) * load.samples * pairs
-    read = sum(load.prompt + tokens * number // passes for number in range(1, passes + 1))
+    read = sum(load.prompt + tokens - number * each for number in range(passes))
     return Work(
         (*_decoder_products(language, rows, passes), head), attention, load.samples * read * cache_values(config)
     )
