@@ -51,6 +51,8 @@ def test_the_stand_in_has_the_released_ids():
 @pytest.mark.parametrize("name", SHAPES)
 def test_the_table_says_the_truth(name):
     model = empty(name)
+    for decoder in (model.config.language, model.config.expert):
+        assert decoder.num_attention_heads % decoder.num_key_value_heads == 0
     counts = parameters_by_part(model)
     assert sum(counts.values()) == sum(parameter.numel() for parameter in model.parameters())
     [row] = (line for line in shapes.__doc__.splitlines() if line.startswith(f"| {name} |"))

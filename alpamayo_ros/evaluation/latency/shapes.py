@@ -6,7 +6,7 @@ each, a prompt of 3006 tokens, 64 action tokens, 10 flow steps. Millions of para
 | shape | vision | language layers | vocabulary | expert | whole | widths of |
 |---|---|---|---|---|---|---|
 | tiny | 3.2 | 3.1 | 2.6 | 2.2 | 11.1 | alpamayo-tiny, without its stem and tubelets |
-| 0.5b | 133.7 | 141.6 | 199.3 | 47.0 | 521.5 | our own choice: no Qwen3-VL is as small |
+| 0.5b | 133.7 | 145.5 | 199.3 | 48.0 | 526.4 | our own choice: no Qwen3-VL is as small |
 | 3b | 407.0 | 1409.4 | 637.7 | 473.4 | 2927.5 | Qwen3-VL-2B |
 | 10b | 576.4 | 6946.1 | 1275.5 | 2280.6 | 11078.5 | the release, Qwen3-VL-8B |
 
@@ -81,8 +81,8 @@ SHAPES = {
     ),
     "0.5b": Shape(
         _vision(768, 12, 12, 3072, (3, 6, 9)),
-        _decoder(640, 24, 10, 2, 64, 2560) | _ROPE_64,
-        _decoder(320, 24, 5, 2, 64, 1720) | _ROPE_64,
+        _decoder(640, 24, 12, 2, 64, 2560) | _ROPE_64,
+        _decoder(320, 24, 6, 2, 64, 1720) | _ROPE_64,
     ),
     "3b": Shape(
         _vision(1024, 24, 16, 4096, (5, 11, 17)),
