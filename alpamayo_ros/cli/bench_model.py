@@ -225,8 +225,10 @@ def _roofline_lines(report: dict[str, Any]) -> list[str]:
         f"{'':16}" + "".join(f"{name:>12}" for name in names),
     ]
     for stage, figure in report["stages"].items():
-        cells = (f"{figure[name]:>12}" if name == "limit" else f"{figure[name]:12.3f}" for name in names)
-        lines.append(f"{stage:16}" + "".join(cells))
+        shown = {
+            name: f"{value:.3f}" if isinstance(value, float) else value or "none" for name, value in figure.items()
+        }
+        lines.append(f"{stage:16}" + "".join(f"{shown[name]:>12}" for name in names))
     return lines
 
 

@@ -156,7 +156,10 @@ def test_right_drafts_save_passes(model):
     assert [product.flops * 12 for product in drafted.products] == [one.flops * 8 for one in one_by_one.products]
     assert one_by_one.moved == sum(21 + i for i in range(1, 13)) * cache_values(model.config)
     assert drafted.moved == sum(21 + i for i in (8, 12)) * cache_values(model.config)
-    nothing_left = reasoning_work(model.config, dataclasses.replace(LOAD, tokens=12, passes=0))
+    at_once = dataclasses.replace(LOAD, tokens=12, passes=0)
+    assert plan_work(model.config, at_once)["prefill"] == prefill_work(model.config, 0, 21, drafted=12)
+    assert plan_work(model.config, LOAD)["prefill"] == prefill_work(model.config, 0, 21)
+    nothing_left = reasoning_work(model.config, at_once)
     assert (nothing_left.flops, nothing_left.bytes(4)) == (0, 0)
 
 

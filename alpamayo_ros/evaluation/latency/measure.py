@@ -57,7 +57,7 @@ def time_plans(
     both plan every tick, ours first. Drawing the pictures is not counted."""
     timings, memory = Timings(), Memory()
     for number, observation in enumerate(observations):
-        if settings.acceptance is not None:
+        if settings.acceptance is not None and number > 0:
             memory.reasoning = _draft(subject, settings, observation, settings.acceptance)
         plan, milliseconds = _timed(subject, settings, observation, memory)
         if number == 0:

@@ -1,9 +1,10 @@
 """`alpamayo bench roofline`: each stage against what this machine could do.
 
 The floor of a stage is the longer of two times: its FLOP at the best rate that any product reached here, and its bytes
-at the rate of a copy. `share` is that floor over what the stage took. `products_ms` is what the stage's own products
-with weights take here one by one in their own shapes: where it is far above the floor, the library's kernels for these
-shapes are the limit, and where the stage is far above it, what lies between the products is.
+at the rate of a copy. `share` is that floor over what the stage took; none, where nothing was left to do.
+`products_ms` is what the stage's own products with weights take here one by one in their own shapes: where it is far
+above the floor, the library's kernels for these shapes are the limit, and where the stage is far above it, what lies
+between the products is.
 """
 
 from __future__ import annotations
@@ -43,17 +44,17 @@ def roofline_report(subject: Subject, settings: Settings, *, ticks: int, kind: s
 
 
 def load_of(subject: Subject, settings: Settings, timings: Timings) -> Load:
-    """What a plan of these was asked for, on average. The first token follows from the prefill: it is not fed alone."""
+    """What the median plan of these was asked for. The first token follows from the prefill: it is not fed alone."""
     config, (pictures, patches) = subject.model.config, timings.pictures
     if subject.switches.vision_cache and not config.vision.tubelets:
         pictures //= config.frames_per_camera
     # Behind its text a model says that the text ends, that the trajectory begins, and one token more.
-    tokens = round(statistics.mean(timings.tokens)) + (-1 if subject.forced_tokens else 2)
+    tokens = round(statistics.median(timings.tokens)) + (-1 if subject.forced_tokens else 2)
     passes = tokens
     if subject.switches.skip_reasoning:
         tokens, passes = 2, 1
     elif subject.switches.speculation:
-        passes = round(statistics.mean(timings.passes))
+        passes = min(tokens, round(statistics.median(timings.passes)))
     return Load(
         pictures=pictures,
         patches=patches,
@@ -84,7 +85,7 @@ def _against_floor(
         "floor_ms": round(floor, 3),
         "products_ms": round(products, 3),
         "p50_ms": round(took, 3),
-        "share": round(floor / took, 3),
+        "share": round(floor / took, 3) if floor else None,
     }
 
 

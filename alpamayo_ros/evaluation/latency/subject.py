@@ -137,6 +137,9 @@ def _check_memory(
     config, weights = model.config, weight_bytes(model, dtype)
     if switches.packed_weights and device.type == "cpu" and dtype == torch.float32:
         weights *= 2  # as they are and packed
+    if switches.float8 != "off":
+        decoders = (model.vlm.model.language_model.layers, model.expert.layers)
+        weights += sum(parameter.numel() for layers in decoders for parameter in layers.parameters())
     pictures, patches = picture_counts(config)
     columns = pictures * patches // config.vision.spatial_merge_size**2 + spoken
     working = cache_bytes(config, num_samples, columns, dtype.itemsize)

@@ -39,6 +39,16 @@ class Load:
     flow_steps: int
     samples: int
 
+    @property
+    def tokens_a_pass(self) -> int:
+        """That were right on average, the prompt's own pass among them."""
+        return max(1, round(self.tokens / (self.passes + 1)))
+
+    @property
+    def tokens_with_prompt(self) -> int:
+        """Right ones that were read with it."""
+        return max(0, self.tokens - self.passes * self.tokens_a_pass)
+
 
 @dataclass(frozen=True)
 class Product:
@@ -78,7 +88,7 @@ def plan_work(config: ModelConfig, load: Load) -> dict[str, Work]:
     """The stages in order, under the names that `Plan.latencies_ms` has."""
     return {
         "vision": vision_work(config.vision, load.pictures, load.patches),
-        "prefill": prefill_work(config, load.known, load.prompt),
+        "prefill": prefill_work(config, load.known, load.prompt, load.tokens_with_prompt),
         "reasoning": reasoning_work(config, load),
         "flow_matching": flow_work(config, load),
     }
@@ -110,25 +120,25 @@ def vision_work(config: VisionConfig, pictures: int, patches: int) -> Work:
     return Work(tuple(products), attention, moved)
 
 
-def prefill_work(config: ModelConfig, known: int, prompt: int) -> Work:
-    """Of the last layer only the keys and values of all tokens are needed, and what it makes of the last token."""
+def prefill_work(config: ModelConfig, known: int, prompt: int, drafted: int = 0) -> Work:
+    """drafted: tokens that are read with the prompt because they may be said. Of the last layer only the keys and
+    values of all tokens are needed, and what it makes of the last and of the drafted ones."""
+    asked, prompt = 1 + drafted, prompt + drafted
     language, rows = config.language, prompt - known
     size, keys = language.hidden_size, language.num_key_value_heads * language.head_dim
     whole = dataclasses.replace(language, num_hidden_layers=language.num_hidden_layers - 1)
-    queries, *others = _decoder_products(dataclasses.replace(language, num_hidden_layers=1), 1, 1)
+    queries, *others = _decoder_products(dataclasses.replace(language, num_hidden_layers=1), asked, 1)
     last = [Product(rows, size, 2 * keys, 1), dataclasses.replace(queries, columns=_query_size(language)), *others]
     pairs = (prompt * (prompt + 1) - known * (known + 1)) // 2
-    attention = 4 * _query_size(language) * (whole.num_hidden_layers * pairs + prompt)
+    attention = 4 * _query_size(language) * (whole.num_hidden_layers * pairs + asked * prompt)
     moved = rows * size + prompt * cache_values(config)
-    head = Product(1, size, words(config), 1)
+    head = Product(asked, size, words(config), 1)
     return Work((*_decoder_products(whole, rows, 1), *last, head), attention, moved)
 
 
 def reasoning_work(config: ModelConfig, load: Load) -> Work:
-    """Every sample feeds as many tokens a pass as were right on average, the prompt's own pass among them; what was
-    drafted in vain is not counted."""
-    language, passes, tokens = config.language, load.passes, load.tokens
-    each = max(1, round(tokens / (passes + 1)))
+    """Every sample feeds as many tokens a pass as were right; what was drafted in vain is not counted."""
+    language, passes, tokens, each = config.language, load.passes, load.tokens, load.tokens_a_pass
     rows = load.samples * each
     head = Product(rows, language.hidden_size, words(config), passes)
     pairs = sum(load.prompt + spoken for spoken in range(tokens - passes * each + 1, tokens + 1))
