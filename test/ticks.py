@@ -27,7 +27,7 @@ from alpamayo_ros.vla.sampling import Sampling
 SIZE = 96, 160
 PERIOD = 100_000_000
 DRAWN = Sampling(0.6, 0.98)
-CALM = 10.0
+CALM = 6.0
 """Waves in a unit of action; what is faster is muted in the models here (see `muted`)."""
 
 

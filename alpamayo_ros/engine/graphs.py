@@ -63,13 +63,15 @@ class _StaticPass:
         return self._outputs
 
     def _record(self, pool: Any) -> None:
-        # Kernels choose their plans and libraries their workspaces at the first calls, which must not be recorded.
-        side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-        side.wait_stream(torch.cuda.current_stream())
-        with torch.cuda.stream(side):
-            for _ in range(_WARM_UPS):
-                self._function(*self._inputs)
-        torch.cuda.current_stream().wait_stream(side)
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, pool=pool):
-            self._outputs = self._function(*self._inputs)
+        with torch.cuda.device(self._inputs[0].device):
+            # Kernels choose their plans and libraries their workspaces at the first calls, which must not be recorded.
+            side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                for _ in range(_WARM_UPS):
+                    self._function(*self._inputs)
+            torch.cuda.current_stream().wait_stream(side)
+            self._graph = torch.cuda.CUDAGraph()
+            # What other threads of the host ask of the device meanwhile is no business of this recording.
+            with torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"):
+                self._outputs = self._function(*self._inputs)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from alpamayo_ros.engine.linear import Linear, make_linear
 from alpamayo_ros.engine.switches import Switches
-from alpamayo_ros.vla.vision import PatchMerger, VisionBlock, VisionFeatures, VisionTower
+from alpamayo_ros.vla.vision import PatchMerger, VisionBlock, VisionFeatures, VisionTower, attend
 
 Grids = tuple[tuple[int, int], ...]
 """Height and width of pictures, in patches."""
@@ -78,10 +78,10 @@ class Block:
         q, k = torch.addcmul(wide * cos, torch.cat([second, first], dim=-1), sin).to(x.dtype).unbind(1)
         v = qkv[:, 2]
         if len(set(lengths)) == 1:
-            mixed = _attend(*(part.reshape(len(lengths), -1, *part.shape[1:]) for part in (q, k, v)))
+            mixed = attend(*(part.reshape(len(lengths), -1, *part.shape[1:]) for part in (q, k, v))).flatten(0, 1)
         else:
             pictures = zip(*(torch.split(part, list(lengths)) for part in (q, k, v)), strict=True)
-            mixed = torch.cat([_attend(*(part[None] for part in picture)) for picture in pictures])
+            mixed = torch.cat([attend(*(part[None] for part in picture))[0] for picture in pictures])
         return self._proj(mixed.flatten(1))
 
 
@@ -97,9 +97,3 @@ class Merger:
         else:
             hidden = self._norm(hidden).reshape(-1, self._size)
         return self._fc2(F.gelu(self._fc1(hidden)))
-
-
-def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """(pictures, patches, heads, head_dim) each, to (pictures · patches, heads, head_dim)."""
-    q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
-    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(0, 1)
