@@ -144,9 +144,8 @@ def reasoning_work(config: ModelConfig, load: Load) -> Work:
     pairs = sum(load.prompt + spoken for spoken in range(tokens - passes * each + 1, tokens + 1))
     attention = 4 * language.num_hidden_layers * _query_size(language) * load.samples * pairs
     read = sum(load.prompt + tokens - number * each for number in range(passes))
-    return Work(
-        (*_decoder_products(language, rows, passes), head), attention, load.samples * read * cache_values(config)
-    )
+    products = (*_decoder_products(language, rows, passes), head) if passes else ()
+    return Work(products, attention, load.samples * read * cache_values(config))
 
 
 def flow_work(config: ModelConfig, load: Load) -> Work:
