@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from alpamayo_ros.engine.engine import Engine
+from alpamayo_ros.engine.memory import CameraPictures, Memory
+from alpamayo_ros.engine.switches import Switches
 from alpamayo_ros.reasoning.gate import judge
 from alpamayo_ros.shipped import shipped_folders
 from alpamayo_ros.types import (
@@ -46,12 +49,23 @@ MAX_OUTSIDE_TEXT = 1000
 MAX_REASONING_TOKENS = 256
 """The released inference script's limit."""
 
+DEFAULT_SWITCHES = Switches()
+
 
 class DrivingPolicy:
-    """A loaded model and how to ask it. Same observation, same seed, same machine: same plan, to the bit."""
+    """A loaded model and how to ask it. Same observation, same seed, same machine: same plan, to the bit.
 
-    def __init__(self, model: AlpamayoModel, name: str, revision: str) -> None:
+    A `Memory` makes the plans of one drive faster: give each drive its own, and give it to every plan. The words stay
+    the same; of the trajectory the last digits then depend on what was planned before, as products over other numbers
+    of rows round differently. So the live planner has one, and whoever promises the same bytes (annotations that are
+    resumed, evaluations, `alpamayo plan`) has none.
+
+    switches: what the engine does for speed.
+    """
+
+    def __init__(self, model: AlpamayoModel, name: str, revision: str, switches: Switches = DEFAULT_SWITCHES) -> None:
         self.model = model
+        self.engine = Engine(model, switches)
         self.name = name
         self.revision = revision
 
@@ -63,12 +77,13 @@ class DrivingPolicy:
         language_model: str | Path | None = None,
         device: str | None = None,
         dtype: str | None = None,
+        switches: Switches = DEFAULT_SWITCHES,
     ) -> DrivingPolicy:
         """Load a local folder, a model that ships with this package, or a hub id.
 
         language_model: folder of the language model, where a released checkpoint does not have it beside it.
         device: "cpu", "cuda", …; by default the GPU when there is one. dtype: "float32" or "bfloat16"; by default that
-            of the weights. Raises CheckpointError.
+            of the weights. switches: what the engine does for speed. Raises CheckpointError.
         """
         if dtype not in (None, "float32", "bfloat16"):
             raise CheckpointError(f"dtype is {dtype!r}; it must be 'float32' or 'bfloat16'")
@@ -79,7 +94,7 @@ class DrivingPolicy:
             device=device or ("cuda" if torch.cuda.is_available() else "cpu"),
             dtype=getattr(torch, dtype) if dtype else None,
         )
-        return cls(loaded, str(model), fingerprint(folder))
+        return cls(loaded, str(model), fingerprint(folder), switches)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model so that `from_pretrained` reads it from `folder` alone."""
@@ -100,13 +115,14 @@ class DrivingPolicy:
         navigation_guidance: float | None = None,
         autoregressive: bool = False,
         may_reverse: bool = False,
+        memory: Memory | None = None,
     ) -> Plan:
         """Reason about the observation and plan 6.4 s of motion, `num_samples` times.
 
         temperature, top_p, top_k: of the reasoning; temperature 0 is greedy. flow_steps: Euler steps of the flow (by
         default the model's own). noise_temperature: scale of its initial noise. navigation_guidance: weight w of
         v = (1 − w) v_without + w v_with navigation text. autoregressive: decode the trajectory as 128 tokens instead.
-        may_reverse: whether the gate lets a plan reverse.
+        may_reverse: whether the gate lets a plan reverse. memory: of the drive that the observation is from.
 
         Every sample is judged, and the selected one is the medoid of those that pass the gate. Where none passes, it is
         that of those that are merely uncomfortable, as an emergency stop is; then of those whose reasoning is complete;
@@ -132,7 +148,11 @@ class DrivingPolicy:
         self._check_fits(observation)
 
         begin = time.perf_counter()
-        pixel_values, grid_thw = self._pictures(observation)
+        pictures = self.engine.look(
+            [CameraPictures(int(it.role), it.images, tuple(it.stamps_ns.tolist())) for it in observation.cameras],
+            memory,
+        )
+        grid_thw = pictures.grid_thw
         preprocessed = time.perf_counter()
         history_xyz, history_rot = (
             torch.from_numpy(np.asarray(part, dtype=np.float32))[None]
@@ -147,10 +167,9 @@ class DrivingPolicy:
             return batch_prompts([ids], [grid_thw], self.model.config, self.model.tokenizer.pad)
 
         samples = _sample_in_memory(
-            self.model,
+            self.engine,
             prompt(observation.navigation),
-            pixel_values,
-            grid_thw,
+            pictures,
             history_xyz,
             history_rot,
             num_samples=num_samples,
@@ -161,6 +180,7 @@ class DrivingPolicy:
             noise_temperature=noise_temperature,
             guidance=None if navigation_guidance is None else Guidance(prompt(None), navigation_guidance),
             autoregressive=autoregressive,
+            memory=memory,
         )
         if not bool(torch.isfinite(samples.xyz).all()):
             raise CheckpointError(
@@ -194,7 +214,8 @@ class DrivingPolicy:
         self._check_fits(observation)
         _check_whole("seed", seed, least=0)
         _check_text("question", question)
-        pixel_values, grid_thw = self._pictures(observation)
+        images = [image for camera in observation.cameras for image in camera.images]
+        pixel_values, grid_thw = preprocess(images, self.model.config)
         model, streams, sampling = self.model, RowStreams(seed, 1, REASONING_STREAM), Sampling(temperature)
         ids = question_prompt(model.tokenizer, model.config, grid_thw, list(observation.roles), question)
         prompt = batch_prompts([ids], [grid_thw], model.config, model.tokenizer.pad)
@@ -231,9 +252,6 @@ class DrivingPolicy:
             )
         if observation.navigation is not None:
             self.check_navigation(observation.navigation)
-
-    def _pictures(self, observation: Observation) -> tuple[torch.Tensor, torch.Tensor]:
-        return preprocess([image for camera in observation.cameras for image in camera.images], self.model.config)
 
 
 def plan_samples(model: AlpamayoModel, samples: Samples) -> tuple[PlanSample, ...]:
@@ -312,10 +330,10 @@ def find_model(name: str, *, weights: bool = True) -> Path:
     )
 
 
-def _sample_in_memory(model: AlpamayoModel, *inputs: Any, num_samples: int, **options: Any) -> Samples:
-    """`model.sample`, with one clear error where the GPU's memory is too small for it."""
+def _sample_in_memory(engine: Engine, *inputs: Any, num_samples: int, **options: Any) -> Samples:
+    """`engine.sample`, with one clear error where the GPU's memory is too small for it."""
     try:
-        return model.sample(*inputs, num_samples=num_samples, **options)
+        return engine.sample(*inputs, num_samples=num_samples, **options)
     except torch.OutOfMemoryError:
         raise ModelInputError(
             f"the GPU's memory does not hold the model and num_samples = {num_samples}; ask for fewer samples"

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 from golden_data import FOLDER, MODELS, arrays, frames
 
+from alpamayo_ros.engine.memory import Memory
+from alpamayo_ros.engine.switches import PLAIN
 from alpamayo_ros.policy import DrivingPolicy, find_model, medoid, select
 from alpamayo_ros.types import (
     AxisVerdict,
@@ -89,6 +91,23 @@ def test_same_observation_and_seed_give_the_same_bits(policies, options):
         assert a.complete == b.complete
         for name in ("positions", "rotations", "speeds", "accelerations", "curvatures"):
             np.testing.assert_array_equal(getattr(a.trajectory, name), getattr(b.trajectory, name))
+
+
+def test_a_memory_changes_no_word_and_plans_without_one_do_not_see_it(policies):
+    policy, memory = policies["15"], Memory()
+    alone = policy.plan(observe((1,)), seed=1)
+    first, second = (policy.plan(observe((1,)), seed=1, memory=memory).chosen for _ in range(2))
+    again = policy.plan(observe((1,)), seed=1)
+    assert alone.chosen.reasoning == first.reasoning == second.reasoning == again.chosen.reasoning
+    assert memory.features
+    np.testing.assert_array_equal(alone.chosen.trajectory.positions, again.chosen.trajectory.positions)
+
+
+def test_switches(policies):
+    plain = DrivingPolicy.from_pretrained(FOLDER / "ar1_tiny", language_model=FOLDER / "vlm_tiny", switches=PLAIN)
+    a, b = (policy.plan(observe(), flow_steps=1).chosen for policy in (policies["r1"], plain))
+    assert a.reasoning == b.reasoning
+    np.testing.assert_allclose(a.trajectory.positions, b.trajectory.positions, atol=1e-2)
 
 
 def test_dtype(policies):

@@ -31,7 +31,7 @@ from alpamayo_ros.evaluation.drivers.model import renderer_of
 from alpamayo_ros.evaluation.scene import Scene
 from alpamayo_ros.msg import DrivingPlan
 from alpamayo_ros.nodes.domains import own_domain
-from alpamayo_ros.nodes.driven_scene import DrivenScene, live_line, table
+from alpamayo_ros.nodes.driven_scene import DrivenScene, live_line, stage_medians, table
 from alpamayo_ros.nodes.message_types import message_store
 from alpamayo_ros.nodes.names import PLANNER
 from alpamayo_ros.nodes.planner_process import PlannerProcess
@@ -134,6 +134,8 @@ def run_demo(
     say("")
     for line in table(driven_scenes):
         say(line)
+    medians = stage_medians([answer for scene in driven_scenes for answer in scene.answers])
+    say("stages, median ms: " + ", ".join(f"{stage} {ms:.1f}" for stage, ms in medians.items()))
     return driven_scenes
 
 

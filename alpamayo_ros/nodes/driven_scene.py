@@ -78,6 +78,7 @@ class DrivenScene:
             "gate_passed": round(float(np.mean([plan.gate.passed for plan in plans])), 3),
             "latency_p50_ms": round(float(np.percentile(latencies, 50)), 1),
             "latency_p99_ms": round(float(np.percentile(latencies, 99)), 1),
+            "stages_p50_ms": stage_medians(self.answers),
             "outcome": self.outcome(),
         }
 
@@ -129,6 +130,15 @@ def table(scenes: Sequence[DrivenScene]) -> list[str]:
             f"{row['latency_p50_ms']:11.0f}/{row['latency_p99_ms']:.0f} ms"
         )
     return lines
+
+
+def stage_medians(answers: Sequence[Answer]) -> dict[str, float]:
+    """Median time of each of the planner's stages, in milliseconds."""
+    measured: dict[str, list[float]] = {}
+    for answer in answers:
+        for stage in answer.plan.latencies:
+            measured.setdefault(stage.stage, []).append(stage.milliseconds)
+    return {name: round(float(np.median(times)), 1) for name, times in measured.items()}
 
 
 def decision_of(plan: DrivingPlan) -> Decision | None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from threading import Condition, Thread
 from typing import Any, Protocol
 
+from alpamayo_ros.engine.memory import Memory
 from alpamayo_ros.policy import INPUT_ERRORS, DrivingPolicy
 from alpamayo_ros.timeline import FRAME_PERIOD_NS, Moment, Refusal, Timeline
 from alpamayo_ros.types import Plan
@@ -58,6 +59,7 @@ class PlanningLoop:
 
     def __init__(self, policy: DrivingPolicy, timeline: Timeline, host: Host) -> None:
         self._policy, self._timeline, self._host = policy, timeline, host
+        self._memory = Memory()  # of the drive up to now
         self._wake = Condition()
         self._news = self._stalled = self._stopping = False
         self._epoch = 0  # how often time was set back
@@ -99,6 +101,7 @@ class PlanningLoop:
         """Time was set back: any t0 is new again, and the plan in progress is dropped."""
         with self._wake:
             self._epoch += 1
+            self._memory = Memory()
             self._last_ns = self._refused_ns = None
             self._offered_ns = self._skipped = 0
             self._waiting.clear()
@@ -187,5 +190,5 @@ class PlanningLoop:
         moment = self._timeline.moment(t0_ns)
         observation = moment.observe(self._host.navigation())
         observing = (time.perf_counter() - begin) * 1e3
-        plan = self._policy.plan(observation, **self._host.plan_options())
+        plan = self._policy.plan(observation, memory=self._memory, **self._host.plan_options())
         return dataclasses.replace(plan, latencies_ms={"observing": observing, **plan.latencies_ms}), moment

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -143,7 +144,7 @@ class AlpamayoModel(nn.Module):
         prompt of B rows; pixel_values (P, 1536) and grid_thw (images, 3) of all its pictures; history (B, 16, 3) and
         (B, 16, 3, 3). seed: of all rows, or one for each prompt. Returns B × num_samples rows.
         """
-        clock = _StageClock(self.device)
+        clock = StageClock(self.device)
         rows = len(prompt.ids) * num_samples
 
         def chooser(purpose: int) -> Choose:
@@ -170,15 +171,19 @@ class AlpamayoModel(nn.Module):
             action = integrate(velocity, (noise * noise_temperature).to(self.device), num_flow_steps)[-1]
             clock.lap("flow_matching")
 
+        samples = self.drive(reasoning, action, history_xyz, history_rot)
+        clock.lap("unicycle")
+        return dataclasses.replace(samples, stage_ms=clock.stage_ms)
+
+    def drive(self, reasoning: Reasoning, action: Tensor, history_xyz: Tensor, history_rot: Tensor) -> Samples:
+        """The trajectories of actions (B × num_samples, 64, 2) behind histories of B rows, without stage times."""
         # On the CPU: 64 steps are nothing to a GPU, and its cumulative sums are not reproducible to the bit.
         action = action.cpu()
-        history_xyz, history_rot = (
-            part.cpu().repeat_interleave(num_samples, dim=0) for part in (history_xyz, history_rot)
-        )
+        times = len(action) // len(history_xyz)
+        history_xyz, history_rot = (part.cpu().repeat_interleave(times, dim=0) for part in (history_xyz, history_rot))
         initial_speed = self.action_space.speed_at_t0(history_xyz, history_rot)
         xyz, rot = self.action_space.action_to_trajectory(action, history_xyz, history_rot, initial_speed)
-        clock.lap("unicycle")
-        return Samples(reasoning, action, xyz, rot, initial_speed, clock.stage_ms)
+        return Samples(reasoning, action, xyz, rot, initial_speed)
 
     # ---------------------------------------------------------------- reading and speaking
 
@@ -224,7 +229,7 @@ class AlpamayoModel(nn.Module):
             if finished or bool(ended.all()) or len(spoken) == max_new_tokens:
                 break
             self.feed(context, token[:, None], ~ended[:, None])
-        return _ended_rows(torch.stack(spoken, dim=1), begin, end, pad)
+        return ended_rows(torch.stack(spoken, dim=1), begin, end, pad)
 
     def listen(self, context: Context, reasoning: Reasoning) -> Context:
         """Another context (B rows), repeated for each sample, in which the same reasoning was said."""
@@ -301,7 +306,7 @@ class AlpamayoModel(nn.Module):
         return context.is_real & (column < offset[:, None]), offset
 
 
-def _ended_rows(tokens: Tensor, begin: int, end: int, pad: int) -> Reasoning:
+def ended_rows(tokens: Tensor, begin: int, end: int, pad: int) -> Reasoning:
     """Where each row (B, T) ends: at the first `begin`, else at the first `end`, else at T; `pad` behind."""
     columns = torch.arange(tokens.shape[1], device=tokens.device)
 
@@ -313,7 +318,7 @@ def _ended_rows(tokens: Tensor, begin: int, end: int, pad: int) -> Reasoning:
     return Reasoning(torch.where(columns < length[:, None], tokens, pad), complete, length)
 
 
-class _StageClock:
+class StageClock:
     """Wall time by stage; on a GPU each lap waits for the work that was queued."""
 
     def __init__(self, device: torch.device) -> None:

@@ -73,16 +73,21 @@ def next_tokens(logits: Tensor, sampling: Sampling, streams: RowStreams) -> Tens
     """Ids (B,) chosen from logits (B, vocab)."""
     if sampling.temperature == 0:
         return logits.argmax(dim=-1)
+    return drawn_tokens(logits, sampling, streams.uniform())
+
+
+def drawn_tokens(logits: Tensor, sampling: Sampling, draws: Tensor) -> Tensor:
+    """Ids (B,) that draws (B,) float64 in [0, 1) choose from logits (B, vocab)."""
     ids, probabilities = ranked_distribution(logits, sampling)
     # Inverse transform: the first token at which the cumulated probability exceeds the draw.
     cumulated = probabilities.double().cumsum(dim=-1)
-    draw = streams.uniform()[:, None] * cumulated[:, -1:]
+    draw = draws[:, None] * cumulated[:, -1:]
     place = (cumulated > draw).int().argmax(dim=-1, keepdim=True)
     return ids.gather(1, place.to(ids.device))[:, 0]
 
 
 def ranked_distribution(logits: Tensor, sampling: Sampling) -> tuple[Tensor, Tensor]:
-    """What `next_tokens` draws from: ids (B, vocab), likeliest first, and their probabilities (B, vocab) on the CPU.
+    """What `drawn_tokens` draws from: ids (B, vocab), likeliest first, and their probabilities (B, vocab) on the CPU.
 
     Temperature, then top-k, then top-p. On the CPU because a GPU's cumulative sums are not reproducible to the bit.
     """

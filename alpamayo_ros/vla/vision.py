@@ -166,10 +166,10 @@ class VisionAttention(nn.Module):
         q, k, v = self.qkv(hidden).reshape(len(hidden), 3, self.num_heads, -1).unbind(1)
         q, k = _rotate(q, cos, sin), _rotate(k, cos, sin)
         if len(set(lengths)) == 1:
-            mixed = _attend(*(part.unflatten(0, (len(lengths), -1)) for part in (q, k, v))).flatten(0, 1)
+            mixed = attend(*(part.unflatten(0, (len(lengths), -1)) for part in (q, k, v))).flatten(0, 1)
         else:
             pictures = zip(*(part.split(lengths) for part in (q, k, v)), strict=True)
-            mixed = torch.cat([_attend(*(part[None] for part in picture))[0] for picture in pictures])
+            mixed = torch.cat([attend(*(part[None] for part in picture))[0] for picture in pictures])
         return self.proj(mixed.flatten(1))
 
 
@@ -202,7 +202,7 @@ class PatchMerger(nn.Module):
         return self.linear_fc2(F.gelu(self.linear_fc1(hidden)))
 
 
-def _attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+def attend(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
     """(pictures, patches, heads, head_dim) each."""
     q, k, v = q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2)
     return F.scaled_dot_product_attention(q, k, v).transpose(1, 2)

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 from car import wait_until
 
+from alpamayo_ros.engine.memory import Memory
 from alpamayo_ros.nodes.planning_loop import Planned, PlanningLoop
 from alpamayo_ros.timeline import FRAME_PERIOD_NS as PERIOD
 from alpamayo_ros.timeline import Refusal, RefusalReason
@@ -29,6 +30,7 @@ class Stage:
         self.may_plan, self.up = threading.Event(), True
         self.may_plan.set()
         self.begun: list[int] = []
+        self.memories: list[Memory] = []
         self.planned: list[Planned] = []
         self.refusals: list[Refusal] = []
         self.fault: Exception | None = None
@@ -62,8 +64,9 @@ class Stage:
             raise Refusal(RefusalReason.EGO_GAP, "ego", "a gap")
         return SimpleNamespace(observe=lambda navigation: t0_ns)
 
-    def plan(self, t0_ns: int) -> APlan:
+    def plan(self, t0_ns: int, memory: Memory) -> APlan:
         self.begun.append(t0_ns)
+        self.memories.append(memory)
         assert self.may_plan.wait(10)
         return APlan(t0_ns)
 
@@ -102,6 +105,15 @@ def test_what_came_while_a_plan_was_made_is_skipped_but_for_the_newest(stage):
         stage.offer(period)
     stage.may_plan.set()
     assert wait_until(lambda: stage.found() == [(1, 0), (2, 0), (5, 2)])
+
+
+def test_plans_of_one_drive_have_one_memory_and_time_set_back_begins_another(stage):
+    stage.step(2)
+    stage.step(3)
+    stage.loop.restart()
+    stage.step(1)
+    assert stage.memories[0] is stage.memories[1]
+    assert stage.memories[2] is not stage.memories[1]
 
 
 def test_t0s_that_the_sources_left_out_are_not_skipped(stage):

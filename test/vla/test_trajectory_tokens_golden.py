@@ -9,7 +9,7 @@ import pytest
 import torch
 from golden_data import arrays, document, model, tensors
 
-from alpamayo_ros.vla.model import _ended_rows
+from alpamayo_ros.vla.model import ended_rows
 from alpamayo_ros.vla.tokenizer import section
 from alpamayo_ros.vla.trajectory_tokens import DeltaTokens, extract_future_tokens
 
@@ -88,7 +88,7 @@ def test_extract_future_tokens():
 
 def test_tokens_behind_the_end_of_a_row_become_padding():
     case = document("golden_token_utils")["replace_padding"]
-    ended = _ended_rows(torch.tensor(case["in"]), begin=case["eos"], end=-1, pad=case["pad"])
+    ended = ended_rows(torch.tensor(case["in"]), begin=case["eos"], end=-1, pad=case["pad"])
     assert ended.tokens.tolist() == case["out"]
 
 

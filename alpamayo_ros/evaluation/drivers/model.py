@@ -92,8 +92,12 @@ class ModelDriver:
 def renderer_of(config: ModelConfig) -> Renderer:
     """The cameras that a model looks through, at the size it reads."""
     width, height = picture_size(config)
-    # Thin things show in small pictures only when these are drawn larger and averaged.
-    return Renderer(default_rig(width, height, map(CameraRole, config.camera_roles)), 2 if width <= 640 else 1)
+    return Renderer(default_rig(width, height, map(CameraRole, config.camera_roles)), supersampling(width))
+
+
+def supersampling(width: int) -> int:
+    """How many times larger pictures are drawn and averaged: thin things show in small ones only so."""
+    return 2 if width <= 640 else 1
 
 
 def picture_size(config: ModelConfig) -> tuple[int, int]:

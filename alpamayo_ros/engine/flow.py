@@ -1,0 +1,68 @@
+"""Flow matching with the action expert: all Euler steps are one pass, and what depends on the flow time alone is made
+once for each number of steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from alpamayo_ros.engine.decoder import Place, Rotary, Stack
+from alpamayo_ros.engine.linear import make_linear
+from alpamayo_ros.engine.switches import Switches
+from alpamayo_ros.vla.flow_matching import Velocity, guided, integrate
+from alpamayo_ros.vla.model import AlpamayoModel
+
+
+class Behind(NamedTuple):
+    """What the expert is to continue: its rotary angles (K, 64, 1, head_dim) and its place in the cache."""
+
+    rotary: Rotary
+    place: Place
+
+
+class Flow:
+    def __init__(self, model: AlpamayoModel, switches: Switches) -> None:
+        self._expert = Stack(model.expert, switches)
+        self._embedding = model.action_in_proj
+        self._trunk = [
+            make_linear(layer.weight, layer.bias, switches) if isinstance(layer, torch.nn.Linear) else layer
+            for layer in self._embedding.encoder.trunk
+        ]
+        out = model.action_out_proj
+        self._out = make_linear(out.weight, out.bias, switches)
+        self._moments: dict[int, dict[float, Tensor]] = {}
+
+    def prepare(self, steps: int) -> None:
+        """Make the features of the flow times of so many steps."""
+        if steps in self._moments:
+            return
+        times = torch.linspace(0, 1, steps + 1, device="cpu")[:-1]
+        made = self._embedding.timestep_fourier_encoder(times.to(self._embedding.norm.weight.device))
+        self._moments[steps] = dict(zip(times.tolist(), made, strict=True))
+
+    def __call__(self, noise: Tensor, steps: int, behind: Sequence[Behind], weight: float) -> Tensor:
+        """Actions (K, 64, 2) from noise (K, 64, 2). A second place is what guidance of this weight leads away from."""
+        velocity, *without_route = (self._velocity(it, self._moments[steps]) for it in behind)
+        if without_route:
+            velocity = guided(velocity, without_route[0], weight)
+        return integrate(velocity, noise, steps)[-1]
+
+    def _velocity(self, behind: Behind, moments: dict[float, Tensor]) -> Velocity:
+        def velocity(action: Tensor, moment: float) -> Tensor:
+            return self._out(self._expert(self._embed(action, moments[moment]), behind.rotary, behind.place))
+
+        return velocity
+
+    def _embed(self, action: Tensor, moment: Tensor) -> Tensor:
+        """`ActionInProj.forward` at a flow time whose features (features,) are known."""
+        embedding, norm = self._embedding, self._embedding.norm
+        sides = [fourier(action[..., axis]) for axis, fourier in enumerate(embedding.sinus)]
+        features = torch.cat([*sides, moment.expand(*action.shape[:2], -1)], dim=-1)
+        hidden = features.to(norm.weight.dtype)
+        for layer in self._trunk:
+            hidden = layer(hidden)
+        return F.layer_norm(hidden.float(), norm.normalized_shape, norm.weight.float(), norm.bias.float(), norm.eps)

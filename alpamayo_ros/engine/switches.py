@@ -1,0 +1,58 @@
+"""What the engine does for speed: every optimisation is one switch, and each may be off."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Float8 = Literal["off", "weights", "weights_and_activations"]
+
+
+@dataclass(frozen=True)
+class Switches:
+    """Exact ones give the tokens of plain `vla` and its trajectory within float32 rounding; they are on.
+
+    Over the plans of one drive, where a `Memory` is given:
+    vision_cache: only frames that were not there in the last plan are resized and encoded.
+    speculation: the last plan's reasoning is the draft of this one's, checked in one pass with the draws of this one.
+
+    Within one plan:
+    prefix_cache: keys and values of the prompt's constant head stay in the cache.
+    joined_projections: queries, keys and values are one product, gate and up another; the weights are joined once.
+    text_head: logits of the words that reasoning may use only; those of trajectory tokens are never looked at.
+    quick_choice: a token is drawn from the likeliest 64; where these do not settle it, from all, as in plain `vla`.
+    packed_weights: on the CPU in float32, products run in oneDNN over weights in its own layout: a second copy of them.
+    static_graphs: every pass reads and writes buffers that stay where they are; on CUDA it is recorded and replayed.
+
+    Approximate ones change the plan; they are off. What they cost in quality was not measured.
+    float8: weights of the decoders' layers as float8 (e4m3, a scale for each row), or activations too (a scale for each
+        token). On CUDA with activations it is a float8 product; elsewhere weights are widened for each product.
+    shared_reasoning: all samples follow the reasoning of the first.
+    skip_reasoning: no reasoning at all, straight to the trajectory.
+    Fewer flow steps are an option of each plan (`flow_steps`).
+    """
+
+    vision_cache: bool = True
+    speculation: bool = True
+    prefix_cache: bool = True
+    joined_projections: bool = True
+    text_head: bool = True
+    quick_choice: bool = True
+    packed_weights: bool = True
+    static_graphs: bool = True
+    float8: Float8 = "off"
+    shared_reasoning: bool = False
+    skip_reasoning: bool = False
+
+
+PLAIN = Switches(
+    vision_cache=False,
+    speculation=False,
+    prefix_cache=False,
+    joined_projections=False,
+    text_head=False,
+    quick_choice=False,
+    packed_weights=False,
+    static_graphs=False,
+)
+"""Nothing on: the engine's own passes, as they are."""

@@ -1,0 +1,99 @@
+"""The vision tower of `vla.vision` over pictures of grids that come again: positions and angles are made once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from alpamayo_ros.engine.linear import Linear, make_linear
+from alpamayo_ros.engine.switches import Switches
+from alpamayo_ros.vla.vision import PatchMerger, VisionBlock, VisionFeatures, VisionTower, attend
+
+Grids = tuple[tuple[int, int], ...]
+"""Height and width of pictures, in patches."""
+
+MOST_GRIDS = 16
+"""Tables are kept for so many; beyond, they are made anew."""
+
+
+class Tower:
+    def __init__(self, tower: VisionTower, switches: Switches) -> None:
+        self._tower = tower
+        self._blocks = [Block(cast(VisionBlock, block), tower.config.num_heads, switches) for block in tower.blocks]
+        self._merger = Merger(tower.merger, switches)
+        self._deepstack = {
+            block: Merger(cast(PatchMerger, merger), switches)
+            for block, merger in zip(tower.config.deepstack_visual_indexes, tower.deepstack_merger_list, strict=True)
+        }
+        weight = tower.patch_embed.proj.weight
+        self._embed = make_linear(weight.flatten(1), tower.patch_embed.proj.bias, switches)
+        self._dtype = weight.dtype
+        self._tables: dict[Grids, tuple[Tensor, Tensor, Tensor]] = {}
+
+    def prepare(self, grids: Grids) -> None:
+        """Make the tables of these grids, so that a pass over them needs nothing but its rows."""
+        if grids in self._tables:
+            return
+        if len(self._tables) == MOST_GRIDS:
+            self._tables.clear()
+        cos, sin = self._tower.rotary(list(grids))
+        half = cos.shape[-1] // 2
+        signed = torch.cat([-sin[..., :half], sin[..., half:]], dim=-1)
+        self._tables[grids] = self._tower.position_embedding(list(grids)), cos[:, None, None], signed[:, None, None]
+
+    def __call__(self, rows: Tensor, grids: Grids) -> VisionFeatures:
+        """Encode patch rows (P, 1536) of pictures whose grids were prepared."""
+        position, cos, sin = self._tables[grids]
+        if self._tower.config.stem_channels:
+            rows = self._tower.stem(rows, list(grids))
+        hidden = self._embed(rows.to(self._dtype)) + position
+        lengths, deepstack = [h * w for h, w in grids], []
+        for index, block in enumerate(self._blocks):
+            hidden = block(hidden, cos, sin, lengths)
+            if index in self._deepstack:
+                deepstack.append(self._deepstack[index](hidden))
+        return VisionFeatures(self._merger(hidden), torch.stack(deepstack))
+
+
+class Block:
+    def __init__(self, block: VisionBlock, heads: int, switches: Switches) -> None:
+        self._heads = heads
+        self._norm1, self._norm2 = block.norm1, block.norm2
+        parts = (block.attn.qkv, block.attn.proj, block.mlp.linear_fc1, block.mlp.linear_fc2)
+        self._qkv, self._proj, self._fc1, self._fc2 = (make_linear(it.weight, it.bias, switches) for it in parts)
+
+    def __call__(self, hidden: Tensor, cos: Tensor, sin: Tensor, lengths: Sequence[int]) -> Tensor:
+        hidden = hidden + self._attend(self._norm1(hidden), cos, sin, lengths)
+        return hidden + self._fc2(F.gelu(self._fc1(self._norm2(hidden)), approximate="tanh"))
+
+    def _attend(self, x: Tensor, cos: Tensor, sin: Tensor, lengths: Sequence[int]) -> Tensor:
+        """Full attention inside each picture; `lengths` are their patch counts."""
+        qkv = self._qkv(x).reshape(len(x), 3, self._heads, -1)
+        wide = qkv[:, :2].float()
+        first, second = wide.chunk(2, dim=-1)
+        q, k = torch.addcmul(wide * cos, torch.cat([second, first], dim=-1), sin).to(x.dtype).unbind(1)
+        v = qkv[:, 2]
+        if len(set(lengths)) == 1:
+            mixed = attend(*(part.reshape(len(lengths), -1, *part.shape[1:]) for part in (q, k, v))).flatten(0, 1)
+        else:
+            pictures = zip(*(torch.split(part, list(lengths)) for part in (q, k, v)), strict=True)
+            mixed = torch.cat([attend(*(part[None] for part in picture))[0] for picture in pictures])
+        return self._proj(mixed.flatten(1))
+
+
+class Merger:
+    def __init__(self, merger: PatchMerger, switches: Switches) -> None:
+        self._norm, self._size, self._norm_after_merge = merger.norm, merger.joined_size, merger.norm_after_merge
+        self._fc1: Linear = make_linear(merger.linear_fc1.weight, merger.linear_fc1.bias, switches)
+        self._fc2: Linear = make_linear(merger.linear_fc2.weight, merger.linear_fc2.bias, switches)
+
+    def __call__(self, hidden: Tensor) -> Tensor:
+        if self._norm_after_merge:
+            hidden = self._norm(hidden.reshape(-1, self._size))
+        else:
+            hidden = self._norm(hidden).reshape(-1, self._size)
+        return self._fc2(F.gelu(self._fc1(hidden)))

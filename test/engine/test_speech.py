@@ -1,0 +1,148 @@
+"""Drafts, draws and the short way to a token: none of them changes a word."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from golden_data import FOLDER, MODELS
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ticks import check_same, drive, known, model, muted, plainly, quickly, small
+
+from alpamayo_ros.engine import choice
+from alpamayo_ros.engine.choice import Chooser
+from alpamayo_ros.engine.draft import guess
+from alpamayo_ros.engine.engine import Engine
+from alpamayo_ros.engine.memory import Memory
+from alpamayo_ros.engine.reader import Reader
+from alpamayo_ros.engine.switches import Switches
+from alpamayo_ros.vla.checkpoint import load_model
+from alpamayo_ros.vla.sampling import GREEDY, RowStreams, Sampling, next_tokens
+
+OLD = [5, 6, 7, 8, 5, 6, 9]
+
+
+@pytest.mark.parametrize(
+    ("spoken", "expected"),
+    [
+        ([], [5, 6, 7, 8]),
+        ([5, 6], [7, 8, 5, 6]),
+        ([5, 6, 7, 8, 5, 6, 9], []),
+        # One word was put in: what follows is found again by its end.
+        ([5, 6, 1, 7, 8], [5, 6, 9]),
+        # Where an end stands twice, the place nearest to this one counts.
+        ([1, 1, 1, 1, 5, 6], [9]),
+        ([1, 5, 6], [7, 8, 5, 6]),
+        # One word is another: it goes on at the same place.
+        ([5, 1], [7, 8, 5, 6]),
+        ([1] * 9, []),
+    ],
+)
+def test_guess(spoken, expected):
+    assert guess(OLD, spoken, 4) == expected
+
+
+@pytest.fixture
+def passes(monkeypatch) -> list[int]:
+    """Tokens in each pass behind the prompt."""
+    fed: list[int] = []
+    say = Reader.say
+
+    def counted(self, reading, tokens, start):
+        fed.append(tokens.shape[1])
+        return say(self, reading, tokens, start)
+
+    monkeypatch.setattr(Reader, "say", counted)
+    return fed
+
+
+@pytest.mark.parametrize("sampling", [GREEDY, Sampling(0.6, 0.98)])
+def test_a_draft_that_is_right_needs_no_pass_of_its_own(sampling, passes):
+    engine, memory, tick = Engine(model("tiny"), Switches()), Memory(), drive("tiny", 1)[0]
+    first = quickly(engine, tick, memory, sampling=sampling)
+    length = int(first.reasoning.length)
+    assert passes == [1] * length
+    passes.clear()
+    check_same(quickly(engine, tick, memory, sampling=sampling), first)
+    # It was read with the prompt.
+    assert passes == []
+
+
+@pytest.mark.parametrize("name", ["tiny", "r1"])
+@pytest.mark.parametrize("num_samples", [1, 3])
+def test_drafts_that_are_wrong_change_nothing(name, num_samples, passes):
+    engine, tick = Engine(model(name), Switches()), drive(name, 1)[0]
+    expected = known(engine.model, tick, num_samples=num_samples)
+    right = [row[:length] for row, length in zip(
+        expected.reasoning.tokens.tolist(), expected.reasoning.length.tolist(), strict=True
+    )]  # fmt: skip
+    begin = engine.model.tokenizer.special_ids["traj_future_start"]
+    other = 3
+    spoiled = {
+        "nothing": [[]],
+        "one other word": [[*row[:2], other, *row[3:]] for row in right],
+        "one word more": [[*row[:2], other, *row[2:]] for row in right],
+        "one word less": [row[:1] + row[2:] for row in right],
+        "the end too early": [[*row[:3], begin] for row in right],
+        "the end of the text": [[engine.model.tokenizer.im_end] * 5],
+        "much too long": [row[:-1] + [other] * 60 for row in right],
+        "another sample's": right[::-1],
+        "one row for all": right[:1],
+    }
+    for what, drafts in spoiled.items():
+        memory = Memory()
+        memory.look(tick.cameras, engine._sight._resize)
+        memory.reasoning = drafts
+        check_same(quickly(engine, tick, memory, num_samples=num_samples), expected)
+        assert memory.reasoning == right, what
+
+
+def test_rows_that_end_at_different_places():
+    """One that ends its text, others that begin their trajectory or go on to the limit."""
+    loaded, tick = load_model(FOLDER / MODELS["15"], language_model=FOLDER / "vlm_tiny"), drive("15", 1)[0]
+    muted(loaded).config = small("15").config
+    changes = {"num_samples": 4, "sampling": Sampling(1.5, None, 5), "max_new_tokens": 16, "seed": 2}
+    words = known(loaded, tick, **changes).reasoning.tokens
+    # Where the second row says its fifth word, it ends from now on.
+    swapped = [loaded.tokenizer.im_end, int(words[1, 4])]
+    loaded.vlm.lm_head.weight[swapped] = loaded.vlm.lm_head.weight[swapped[::-1]]
+    expected, engine, memory = plainly(loaded, tick, **changes), Engine(loaded, Switches()), Memory()
+    assert expected.reasoning.length[1] == 5
+    assert expected.reasoning.complete.any()
+    assert len(set(expected.reasoning.length.tolist())) > 2
+    for _ in range(2):
+        check_same(quickly(engine, tick, memory, **changes), expected)
+    alone = {**changes, "num_samples": 2}
+    check_same(quickly(engine, tick, memory, **alone), plainly(loaded, tick, **alone))
+
+
+@given(
+    seed=st.integers(0, 10_000),
+    width=st.sampled_from([3, 40, 200, 1000]),
+    sharpness=st.sampled_from([0.0, 0.5, 4.0, 20.0]),
+    temperature=st.sampled_from([0.0, 0.3, 1.0]),
+    top_p=st.sampled_from([None, 0.5, 0.98, 1.0]),
+    top_k=st.sampled_from([None, 1, 5, 100]),
+)
+@settings(max_examples=300, deadline=None)
+def test_the_short_way_leads_to_the_same_token(seed, width, sharpness, temperature, top_p, top_k):
+    generator = torch.Generator().manual_seed(seed)
+    logits = sharpness * torch.randn(2, 3, width, generator=generator)
+    logits[:, :, ::7] = logits[:, :, :1]  # equal scores
+    sampling = Sampling(temperature, top_p, top_k)
+    chooser = Chooser(sampling, RowStreams(seed, 2, 0), quick=True)
+    streams = RowStreams(seed, 2, 0)
+    expected = torch.stack([next_tokens(logits[:, place].clone(), sampling, streams) for place in range(3)], dim=1)
+    assert chooser.choose(logits, 0).tolist() == expected.tolist()
+    # A place that is looked at again has the same draw.
+    assert chooser.choose(logits[:, 1:], 1).tolist() == expected[:, 1:].tolist()
+
+
+def test_the_short_way_is_taken():
+    logits = 5 * torch.randn(200, 500, generator=torch.Generator().manual_seed(0))
+    draws = np.random.default_rng(0).random(200)
+    for sampling in (Sampling(0.6, 0.98), Sampling(0.6, None), Sampling(0.6, None, 20)):
+        assert choice._quickly(logits, sampling, draws)[1].mean() > 0.97
+    flat = torch.zeros(4, 500)
+    assert not choice._quickly(flat, Sampling(1.0, 0.98), draws[:4])[1].any()
