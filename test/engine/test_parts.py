@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from ticks import drive, known, model, quickly
 from torch import nn
 
+from alpamayo_ros.engine.cache import StaticCache
 from alpamayo_ros.engine.engine import Engine
 from alpamayo_ros.engine.graphs import MOST, Graphs
 from alpamayo_ros.engine.linear import Float8, Packed, make_projection
@@ -17,6 +18,8 @@ from alpamayo_ros.engine.memory import Memory
 from alpamayo_ros.engine.switches import PLAIN, Switches
 from alpamayo_ros.policy import find_model
 from alpamayo_ros.vla.checkpoint import load_model
+from alpamayo_ros.vla.model import AlpamayoModel, Reasoning
+from alpamayo_ros.vla.prompt import batch_prompts
 from alpamayo_ros.vla.sampling import Sampling
 
 X = torch.randn(2, 5, 48, generator=torch.Generator().manual_seed(1))
@@ -77,6 +80,33 @@ def test_recorded_passes_read_their_own_buffers():
 def test_passes_that_are_not_recorded_read_what_they_are_given():
     given = torch.ones(3)
     assert Graphs(torch.device("cpu"), static=False).run("a", lambda x: (x,), given)[0] is given
+
+
+@pytest.mark.parametrize("name", ["15", "tiny"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@torch.inference_mode()
+def test_passes_stay_on_the_device_of_the_model(name, dtype):
+    """With weights that have a device but no values, whatever mixes devices or waits for a value fails."""
+    source = model(name)
+    config, vision = source.config, source.config.vision
+    loaded = AlpamayoModel(config, source.tokenizer).to("meta", dtype)
+    engine = Engine(loaded, Switches(static_graphs=False), rounded=True)
+    tower, reader, grids = engine._sight._tower, engine._reader, ((6, 10), (6, 10))
+    tower.prepare(grids)
+    features = tower(torch.empty(120, 3 * vision.temporal_patch_size * vision.patch_size**2, device="meta"), grids)
+    cache = StaticCache(config.language, 2, 512, loaded.device, dtype)
+    ids = [1, 2, *[config.image_token_id] * 30, 3]
+    prompt = batch_prompts([ids], [torch.tensor([[1, 6, 10]] * 2)], config, source.tokenizer.pad)
+    reading = reader.read(prompt, features, cache, [4, 5])
+    told = reader.say(reading, torch.ones(2, 3, dtype=torch.long), reading.length)
+    assert reading.logits.shape[:2] == (1, 3)
+    assert told.shape[:2] == (2, 3)
+    tokens = torch.ones(2, 4, dtype=torch.long, device="meta")
+    ended = Reasoning(tokens, torch.ones(2, dtype=torch.bool), torch.tensor([2, 4]))
+    noise = torch.zeros(2, config.action_space.n_waypoints, 2)
+    action = engine._act(noise, 2, [(reading, [40, 42])], ended, 1.0)
+    assert action.shape == noise.shape
+    assert {part.device.type for part in (*features, reading.logits, told, action)} == {"meta"}
 
 
 def test_bfloat16():
