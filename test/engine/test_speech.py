@@ -92,7 +92,7 @@ def test_drafts_that_are_wrong_change_nothing(name, num_samples, passes):
     }
     for what, drafts in spoiled.items():
         memory = Memory()
-        memory.look(tick.cameras, engine._sight._resize)
+        memory.look(tick.cameras, engine._sight._resize, engine._sight)
         memory.reasoning = drafts
         check_same(quickly(engine, tick, memory, num_samples=num_samples), expected)
         assert memory.reasoning == right, what
