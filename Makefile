@@ -14,7 +14,7 @@ export PATH := $(BIN):$(PATH)
 # No discovery traffic may leave the machine.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: test-slow setup build demo test test-golden test-launch lint clean
+.PHONY: setup build demo test test-slow test-golden test-launch lint model clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/ready
@@ -46,6 +46,21 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The shipped model from nothing, into training/alpamayo-tiny: data, then stage after stage. Hours; a call that was
+# stopped goes on where it was.
+model: build
+	mkdir -p training
+	$(BIN)/alpamayo simulate dataset --seeds 0-7 --every 1.0 --dense 16 --output training/drives
+	$(BIN)/alpamayo simulate dataset --seeds 200-208 --every 0.4 --dense 16 --disturbance 1.5 --output training/disturbed
+	$(BIN)/alpamayo simulate dataset --seeds 900-901 --every 3.0 --dense 16 --output training/validation
+	test -d training/begin || $(BIN)/alpamayo train begin --output training/begin
+	$(BIN)/alpamayo train vision --model training/begin $(DATA) --output training/vision
+	$(BIN)/alpamayo train sft --model training/vision $(DATA) --output training/sft
+	$(BIN)/alpamayo train expert --model training/sft $(DATA) --output training/expert
+	$(BIN)/alpamayo train export --model training/expert --output training/alpamayo-tiny
+
+DATA := --data training/drives --data training/disturbed --validation training/validation
 
 clean:
 	rm -rf .venv build demo install log *.egg-info .*_cache .hypothesis

@@ -188,13 +188,13 @@ class DrivingPolicy:
                 f"{self.model.dtype}"
             )
         begin_judging = time.perf_counter()
-        plan_samples = self._plan_samples(samples)
-        judgements = tuple(judge(it, observation.ego_history, may_reverse=may_reverse) for it in plan_samples)
-        selected, selection = select(plan_samples, judgements)
+        found = plan_samples(self.model, samples)
+        judgements = tuple(judge(it, observation.ego_history, may_reverse=may_reverse) for it in found)
+        selected, selection = select(found, judgements)
         judging = time.perf_counter() - begin_judging
         return Plan(
             t0_ns=observation.t0_ns,
-            samples=plan_samples,
+            samples=found,
             judgements=judgements,
             selected=selected,
             selection=selection,
@@ -253,26 +253,30 @@ class DrivingPolicy:
         if observation.navigation is not None:
             self.check_navigation(observation.navigation)
 
-    def _plan_samples(self, samples: Samples) -> tuple[PlanSample, ...]:
-        space = self.model.action_space
-        states = space.rollout(samples.action, samples.initial_speed)
-        times = space.config.dt * np.arange(1, space.config.n_waypoints + 1)
-        columns = (samples.xyz, samples.rot, states.speed[:, 1:], states.accel, states.curvature)
-        arrays = [column.float().cpu().numpy() for column in columns]
-        return tuple(
-            PlanSample(
-                Trajectory(times, *(array[row] for array in arrays)),
-                self._reasoning_text(samples.reasoning.tokens[row]),
-                bool(samples.reasoning.complete[row]),
-            )
-            for row in range(len(samples.xyz))
-        )
 
-    def _reasoning_text(self, tokens: torch.Tensor) -> str:
-        said = self.model.tokenizer.decode(tokens.tolist(), skip_special=False)
-        said = said.partition("<|traj_future_start|>")[0].replace("<|endoftext|>", "").replace("<|im_end|>", "")
-        # Reasoning that the model did not close itself is shown as far as it went.
-        return section(said + "<|cot_end|>", "cot")
+def plan_samples(model: AlpamayoModel, samples: Samples) -> tuple[PlanSample, ...]:
+    """What a model sampled, as a plan has it, one for each row."""
+    space = model.action_space
+    states = space.rollout(samples.action, samples.initial_speed)
+    times = space.config.dt * np.arange(1, space.config.n_waypoints + 1)
+    columns = (samples.xyz, samples.rot, states.speed[:, 1:], states.accel, states.curvature)
+    arrays = [column.float().cpu().numpy() for column in columns]
+    return tuple(
+        PlanSample(
+            Trajectory(times, *(array[row] for array in arrays)),
+            reasoning_text(model, samples.reasoning.tokens[row]),
+            bool(samples.reasoning.complete[row]),
+        )
+        for row in range(len(samples.xyz))
+    )
+
+
+def reasoning_text(model: AlpamayoModel, tokens: torch.Tensor) -> str:
+    """The sentence in generated tokens (T,)."""
+    said = model.tokenizer.decode(tokens.tolist(), skip_special=False)
+    said = said.partition("<|traj_future_start|>")[0].replace("<|endoftext|>", "").replace("<|im_end|>", "")
+    # Reasoning that the model did not close itself is shown as far as it went.
+    return section(said + "<|cot_end|>", "cot")
 
 
 def select(samples: Sequence[PlanSample], judgements: Sequence[Judgement]) -> tuple[int, str]:

@@ -58,12 +58,12 @@ def image(ns: int, picture: np.ndarray, raw: bool) -> Any:
     return TYPES["CompressedImage"](header=head, format="jpeg", data=data)
 
 
-def odometry(ns: int, frame: str = "odom") -> Any:
+def odometry(ns: int, frame: str = "odom", base: str = "base_link") -> Any:
     zero = TYPES["Vector3"](x=0.0, y=0.0, z=0.0)
     pose = TYPES["Pose"](position=TYPES["Point"](x=along(ns), y=0.0, z=0.0), orientation=turn())
     twist = TYPES["Twist"](linear=TYPES["Vector3"](x=SPEED, y=0.0, z=0.0), angular=zero)
     return TYPES["Odometry"](
-        header=header(ns, frame), child_frame_id="base_link",
+        header=header(ns, frame), child_frame_id=base,
         pose=TYPES["PoseWithCovariance"](pose=pose, covariance=np.zeros(36)),
         twist=TYPES["TwistWithCovariance"](twist=twist, covariance=np.zeros(36)),
     )  # fmt: skip

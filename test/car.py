@@ -68,7 +68,7 @@ class Car:
         self.data: Callable[[np.ndarray], bytes] = jpeg
         self.copies: Callable[[CameraRole, int], int] = lambda role, tick: 1
         self.encoding = "rgb8"
-        self.frame = "odom"
+        self.frame, self.base = "odom", "base_link"
         self.pose: Callable[[int], tuple[float, ...]] = lambda ns: ((ns - START) / 1e9 * SPEED, 0, 0, 0, 0, 0, 1)
         self.odometry_runs: Callable[[int], bool] = lambda ns: True
 
@@ -86,7 +86,7 @@ class Car:
     def _publish_pose(self, ns: int) -> None:
         if not self.odometry_runs(ns):
             return
-        message = Odometry(child_frame_id="base_link")
+        message = Odometry(child_frame_id=self.base)
         message.header.frame_id, message.header.stamp = self.frame, _time(ns)
         place, turn = message.pose.pose.position, message.pose.pose.orientation
         place.x, place.y, place.z, turn.x, turn.y, turn.z, turn.w = map(float, self.pose(ns))

@@ -1,21 +1,27 @@
-"""What every test shares: ROS traffic stays on this machine, and no test hears another."""
+"""What every test shares: ROS traffic stays on this machine, no test hears another, and none waits for its threads."""
 
 import itertools
 import os
+from collections.abc import Iterator
 
 import pytest
 
-os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+from alpamayo_ros.nodes.domains import DOMAINS, own_domain
 
-# Domains 1 to 101 are safe on every platform. Starting at the process id keeps two test runs at once apart.
-_domains = itertools.cycle(range(1, 102))
-for _ in range(os.getpid() % 101):
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+# Before torch is imported, and for all processes that are started. Threads that wait for each other over tiny tensors
+# do nothing else: on two busy cores a plan of the shipped model takes twenty times the processor time with them.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+# In turn, as what a test leaves behind may still be heard for a moment.
+_domains = itertools.cycle(DOMAINS)
+for _ in range(os.getpid() % len(DOMAINS)):
     next(_domains)
 
 
 @pytest.fixture
-def ros_domain(monkeypatch: pytest.MonkeyPatch) -> int:
+def ros_domain(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """A ROS domain of this test alone, set in the environment for the processes that it starts."""
-    domain = next(_domains)
-    monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
-    return domain
+    with own_domain(itertools.islice(_domains, len(DOMAINS))) as domain:
+        monkeypatch.setenv("ROS_DOMAIN_ID", str(domain))
+        yield domain

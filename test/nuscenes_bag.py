@@ -27,15 +27,19 @@ ROLE_OF = {
 FRAME_NS = 10**9 // 12
 
 
-def nuscenes_records(pictures: Sequence[np.ndarray] = (), seconds: float = 3.0) -> list[Record]:
-    """pictures: (H, W, 3) uint8 RGB of any size, for the cameras in turn; none means made-up ones."""
+def nuscenes_records(
+    pictures: Sequence[np.ndarray] = (), seconds: float = 3.0, size: tuple[int, int] = (WIDTH, HEIGHT)
+) -> list[Record]:
+    """pictures: (H, W, 3) uint8 RGB of any size, for the cameras in turn; none means made-up ones. size: width and
+    height of every frame."""
+    width, height = size
     pictures = pictures or [made_up(i) for i in range(len(PHASES_MS))]
     records = []
     for i, (camera, phase) in enumerate(PHASES_MS.items()):
-        wide = cv2.resize(pictures[i % len(pictures)], (WIDTH + 400, HEIGHT))
+        wide = cv2.resize(pictures[i % len(pictures)], (width + width // 4, height))
         for number, ns in enumerate(range(START + phase * MS, START + round(seconds * 1e9) + 1, FRAME_NS)):
-            shift = (number * 10) % 400
-            part = np.ascontiguousarray(wide[:, shift : shift + WIDTH])
+            shift = (number * 10) % (width // 4)
+            part = np.ascontiguousarray(wide[:, shift : shift + width])
             records.append(Record(f"/{camera}/image_rect_compressed", ns, image(ns, part, raw=False)))
     poses = range(START + 7 * MS, START + round(seconds * 1e9) + 1, 20 * MS)
     records += [Record("/odom", ns, odometry(ns, "map")) for ns in poses]

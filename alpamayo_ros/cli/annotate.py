@@ -31,7 +31,25 @@ if TYPE_CHECKING:
 @click.option("--language-model", type=Path, help="Folder of the language model that a released config names.")
 @click.option("--device", help="cpu, cuda, cuda:1 …; by default the GPU when there is one.")
 @click.option(
-    "--slop-ms", type=click.IntRange(0), default=50, show_default=True, help="How far a frame may be from its time."
+    "--slop-ms",
+    type=click.IntRange(0, 1000),
+    default=50,
+    show_default=True,
+    help="How far a frame may be from its time.",
+)
+@click.option(
+    "--max-lag-ms",
+    type=click.IntRange(0, 10000),
+    default=150,
+    show_default=True,
+    help="How far a source may end before the others without being named.",
+)
+@click.option(
+    "--max-jump",
+    type=click.FloatRange(0.01, 1000.0),
+    default=1.0,
+    show_default=True,
+    help="How far a pose may be from where the last ones lead, m.",
 )
 @click.option("--navigation", help='Driving instruction such as "Turn left in 40 m" (1.5 only).')
 @click.option("--samples", "num_samples", type=int, default=1, show_default=True, help="Trajectories to sample.")
@@ -41,8 +59,8 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def annotate(
     bag: Path, rig: str, model: str, output: Path, every: int, start: float, end: float | None, copy: bool,
-    overlay: bool, storage: str, language_model: Path | None, device: str | None, slop_ms: int, navigation: str | None,
-    as_json: bool, **planning: Any,
+    overlay: bool, storage: str, language_model: Path | None, device: str | None, slop_ms: int, max_lag_ms: int,
+    max_jump: float, navigation: str | None, as_json: bool, **planning: Any,
 ) -> None:  # fmt: skip
     """Plan at every 0.1 s of BAG, a rosbag2, and write the plans as a new bag.
 
@@ -56,7 +74,9 @@ def annotate(
     from alpamayo_ros.nodes.rig_profile import RigProfile
     from alpamayo_ros.policy import DrivingPolicy
 
-    options = AnnotateOptions(every, start, end, navigation, slop_ms, planning, overlay, copy, storage)
+    options = AnnotateOptions(
+        every, start, end, navigation, slop_ms, max_lag_ms, max_jump, planning, overlay, copy, storage
+    )
     profile = RigProfile.open(rig)
     begin = time.perf_counter()
     with BagReader(bag) as reader, _bar(reader) as bar:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 import click
 
+from alpamayo_ros.cli.bench_model import latency, memory, picture_size, roofline
+
 
 @click.group()
 def bench() -> None:
@@ -82,9 +84,7 @@ def ros(
 ) -> None:
     """Four cameras and odometry over real topics, in a ROS domain of their own: the cost of receiving, the age of
     frames, stamp to plan."""
-    width, by, height = size.partition("x")
-    if not (by and width.isdecimal() and height.isdecimal() and int(width) >= 64 and int(height) >= 64):
-        raise click.BadParameter(f"{size!r} is no WIDTHxHEIGHT of at least 64x64", param_hint="--size")
+    pixels = picture_size(size)
     from alpamayo_ros.nodes.bench import Request, measure
 
     parameters = {
@@ -94,7 +94,7 @@ def ros(
         "num_samples": num_samples,
     }
     try:
-        measured = measure(Request((int(width), int(height)), parameters=parameters, **rates))
+        measured = measure(Request(pixels, parameters=parameters, **rates))
     except RuntimeError as error:
         raise click.ClickException(str(error)) from None
     if as_json:
@@ -103,3 +103,8 @@ def ros(
     for part, figures in measured.items():
         for name, value in figures.items():
             click.echo(f"{part:9} {name:24} {value:10.2f}")
+
+
+bench.add_command(latency)
+bench.add_command(memory)
+bench.add_command(roofline)

@@ -31,6 +31,13 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option("--json", "output", type=Path, required=True, help="File for the figures. Scenes are kept beside it.")
     @click.option("--report", type=Path, help="Also write an HTML page with plots and pictures of failures.")
     @click.option("--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Processes.")
+    @click.option(
+        "--decoding",
+        type=click.Choice(["flow", "tokens"]),
+        default="flow",
+        show_default=True,
+        help="How a model's trajectory is decoded: by flow matching, or as tokens of its language model.",
+    )
     @click.option("--language-model", help="Folder of the language model that a released config names.")
     @click.option("--device", help="cpu, cuda, cuda:1 …; by default the GPU when there is one.")
     @functools.wraps(command)
@@ -43,6 +50,14 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 @evaluate.command("closed-loop")
 @_options
 @click.option(
+    "--samples",
+    "num_samples",
+    type=click.IntRange(1),
+    default=1,
+    show_default=True,
+    help="Trajectories that a model samples at every plan; it drives the one that it selects.",
+)
+@click.option(
     "--plan-every", "ticks_per_plan", type=click.IntRange(1, 64), default=1, show_default=True,
     help="Tenths of a second that a model's plan is driven before it plans again.",
 )  # fmt: skip
@@ -50,7 +65,7 @@ def closed_loop(ticks_per_plan: int, **options: Any) -> None:
     """The policy drives for 20 s at 10 Hz, or until it collides or leaves the road."""
     from alpamayo_ros.evaluation.closed_loop import run_scene
 
-    _evaluate(run_scene, "closed loop", num_samples=1, ticks_per_plan=ticks_per_plan, **options)
+    _evaluate(run_scene, "closed loop", ticks_per_plan=ticks_per_plan, **options)
 
 
 @evaluate.command("open-loop")
@@ -62,9 +77,25 @@ def open_loop(**options: Any) -> None:
     _evaluate(run_scene, "open loop", num_samples=SAMPLES, ticks_per_plan=1, **options)
 
 
+@evaluate.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--metrics", default="", help="Names with commas between, in this order; by default all that occur.")
+@click.option("--variant", type=click.Choice(["nominal", "challenging", "all"]), default="all", show_default=True)
+def table(files: tuple[Path, ...], metrics: str, variant: str) -> None:
+    """Figures of several evaluations beside each other, as Markdown: a column for each file, named after it."""
+    from alpamayo_ros.evaluation.errors import EvaluationError
+    from alpamayo_ros.evaluation.report.comparison import compare
+
+    try:
+        lines = compare(files, [name.strip() for name in metrics.split(",") if name.strip()], variant)
+    except EvaluationError as error:
+        raise click.ClickException(str(error)) from None
+    click.echo("\n".join(lines))
+
+
 def _evaluate(
     run_scene: RunScene, loop: str, *, policy: str, seeds: str, kinds: str, variant: str, output: Path,
-    report: Path | None, workers: int, **settings: Any,
+    report: Path | None, workers: int, decoding: str, **settings: Any,
 ) -> None:  # fmt: skip
     from alpamayo_ros.evaluation.campaign import Contender, run_campaign
     from alpamayo_ros.evaluation.errors import EvaluationError
@@ -75,7 +106,8 @@ def _evaluate(
         scenes = list_scenes(seeds, [kind.strip() for kind in kinds.split(",") if kind.strip()], variant)
         kept = output.with_suffix(".scenes.jsonl")
         _check_places([file for file in (output, kept, report) if file is not None])
-        outcomes = run_campaign(run_scene, scenes, Contender(policy, **settings), kept, workers)
+        contender = Contender(policy, autoregressive=decoding == "tokens", **settings)
+        outcomes = run_campaign(run_scene, scenes, contender, kept, workers)
     except EvaluationError as error:
         raise click.ClickException(str(error)) from None
     seeds = seeds.strip()

@@ -6,22 +6,29 @@ import functools
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from alpamayo_ros.cli.places import check_folder
 
 if TYPE_CHECKING:
+    from alpamayo_ros.training.corpus import Corpus
+    from alpamayo_ros.training.parallel import Processes
     from alpamayo_ros.training.stage import Stage
     from alpamayo_ros.vla.model import AlpamayoModel
+
+S = TypeVar("S", bound="Stage")
 
 _RECIPE = Path("config/training/alpamayo_tiny.toml")
 
 
 @click.group()
 def train() -> None:
-    """Train a model: begin, then vision, sft and expert, each on the model that the one before it left."""
+    """Train a model: begin, vision, sft, grpo if wanted, expert, each on the model that the one before it left.
+
+    A model whose expert is trained may have grpo too, and then expert again.
+    """
 
 
 @train.command()
@@ -94,6 +101,22 @@ def sft(recipe: Path, model: Path, **options: Any) -> None:
 
 @train.command()
 @_options
+def grpo(recipe: Path, model: Path, **options: Any) -> None:
+    """Stage 3: the vision-language model learns from rewards for what it says and plans itself.
+
+    The action expert reads what this changes: run `alpamayo train expert` afterwards.
+    """
+    from alpamayo_ros.training.grpo_stage import GrpoStage
+    from alpamayo_ros.training.recipe import GrpoRecipe, read_recipe
+    from alpamayo_ros.training.rewards.choice import chosen_rewards
+    from alpamayo_ros.training.selection import keep_informative
+
+    chosen = read_recipe(recipe, "grpo", GrpoRecipe)
+    _run(model, lambda loaded: GrpoStage(loaded, chosen, chosen_rewards(chosen)), keep_informative, **options)
+
+
+@train.command()
+@_options
 def expert(recipe: Path, model: Path, **options: Any) -> None:
     """Stage 2: the action expert learns flow matching, the rest is frozen."""
     from alpamayo_ros.training.expert_stage import ExpertStage
@@ -125,7 +148,9 @@ def export(model: Path, output: Path) -> None:
 
 
 def _run(
-    model: Path, make: Callable[[AlpamayoModel], Stage], *, data: tuple[Path, ...], validation: Path | None,
+    model: Path, make: Callable[[AlpamayoModel], S],
+    choose: Callable[[S, Corpus, Path, Processes], None] | None = None, *,
+    data: tuple[Path, ...], validation: Path | None,
     output: Path, unfinished: bool, grow: bool, minutes: float | None, device: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     import torch
@@ -145,8 +170,11 @@ def _run(
         stage = make(load_model(model, device=processes.device, dtype=torch.float32))
         roles = stage.model.config.camera_roles
         held_out = None if validation is None else Corpus(find_shards([validation], unfinished=False), roles)
+        corpus = Corpus(shards, roles)
+        if choose is not None:
+            choose(stage, corpus, output, processes)
         limit = float("inf") if minutes is None else minutes
-        run = train(stage, Corpus(shards, roles), held_out, output, processes, minutes=limit, grow=grow)
+        run = train(stage, corpus, held_out, output, processes, minutes=limit, grow=grow)
     finally:
         processes.end()
     if not processes.leads:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import math
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -85,7 +86,8 @@ class Recording:
         for role, stamps in self.stamps_ns.items():
             indices = choose_frames(f"camera {role.label}", stamps, t0_ns, frames, slop_ns)
             chosen[role] = tuple(Frame(role, int(stamps[i]), self.pictures[role][i], _read_picture) for i in indices)
-        return Moment.of(t0_ns, chosen, self.ego, "", history_steps).observe(navigation)
+        with ThreadPoolExecutor(len(chosen)) as decoders:
+            return Moment.of(t0_ns, chosen, self.ego, "", history_steps, decoders).observe(navigation)
 
 
 def write_recording(

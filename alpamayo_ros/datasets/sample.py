@@ -108,7 +108,7 @@ def decode(key: str, parts: Members) -> Sample:
             told["kind"], told["seed"], told["variant"], told["tick"], told["keyframe"],
             Observation(told["t0_ns"], cameras, history), told["navigation"],
             Trajectory(PERIOD * np.arange(1, len(future[0]) + 1), *future),
-            _label(told), told["phrasing"],
+            label_of(told), told["phrasing"],
             _dense(_load(parts["dense.npz"])) if "dense.npz" in parts else {},
         )  # fmt: skip
     except (KeyError, ValueError) as error:
@@ -136,7 +136,8 @@ def _describe(sample: Sample) -> dict[str, Any]:
     }
 
 
-def _label(told: dict[str, Any]) -> Label:
+def label_of(told: dict[str, Any]) -> Label:
+    """The label in the `json` part of a sample."""
     longitudinal, lateral = told["decision"]["longitudinal"], told["decision"]["lateral"]
     decision = Decision(
         LongitudinalDecision(longitudinal) if longitudinal else None, LateralDecision(lateral) if lateral else None

@@ -41,18 +41,20 @@ class Memory:
     """Of one drive, and no larger than its last observation. Time that goes back, other cameras or another model begin
     anew.
 
-    features: by group of frames. reasoning: the tokens of each sample of the last plan.
+    features: by group of frames. reasoning: the tokens of each sample of the last plan. passes: of the language model
+    that they took after the prompt's.
     """
 
     features: dict[Group, VisionFeatures] = field(default_factory=dict)
     reasoning: list[list[int]] = field(default_factory=list)
+    passes: int = 0
     _frames: dict[tuple[int, int], SeenFrame] = field(default_factory=dict)
     _roles: tuple[int, ...] = ()
     _newest_ns: int | None = None
     _owner: object = None
 
     def clear(self) -> None:
-        self.features, self.reasoning, self._frames = {}, [], {}
+        self.features, self.reasoning, self.passes, self._frames = {}, [], 0, {}
         self._roles, self._newest_ns, self._owner = (), None, None
 
     def look(

@@ -39,7 +39,7 @@ class Speaker:
         last = memory.reasoning if memory is not None else []
         said: list[list[int]] = [[] for _ in range(rows)]
         drafts = [draft] * rows
-        logits = reading.logits.expand(rows, -1, -1)
+        logits, passes = reading.logits.expand(rows, -1, -1), 0
         while True:
             choices = self._reader.ids(chooser.choose(logits, len(said[0]))).tolist()
             if self._hear(said, choices, drafts, limit):
@@ -47,10 +47,12 @@ class Speaker:
             drafts = self._drafts(last, said)
             fed = torch.tensor([[row[-1], *draft] for row, draft in zip(said, drafts, strict=True)])
             logits = self._reader.say(reading, fed, reading.length + len(said[0]) - 1)
+            passes += 1
         reasoning = ended_rows(torch.tensor(said, device=self._device), self._begin, self._end, self._pad)
         if memory is not None:
             lengths = reasoning.length.tolist()
             memory.reasoning = [row[:length] for row, length in zip(said, lengths, strict=True)]
+            memory.passes = passes
         return reasoning
 
     def begin_at_once(self, reading: Reading) -> Reasoning:

@@ -31,6 +31,7 @@ class Contender:
     policy: str
     num_samples: int = 1
     ticks_per_plan: int = 1
+    autoregressive: bool = False
     language_model: str | None = None
     device: str | None = None
 
@@ -104,6 +105,7 @@ def _stamp(run_scene: RunScene, contender: Contender, driver: Driver) -> dict[st
         "revision": driver.revision,
         "samples": contender.num_samples,
         "ticks_per_plan": driver.ticks_per_plan,
+        "autoregressive": contender.autoregressive,
         "version": code_version(),
     }
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from alpamayo_ros.evaluation.agreement import is_consistent
 from alpamayo_ros.evaluation.drivers import Driver
 from alpamayo_ros.evaluation.scene import Failure, Outcome, Scene
 from alpamayo_ros.evaluation.stop_lines import missed_stops
+from alpamayo_ros.simulation.agreement import is_consistent
 from alpamayo_ros.simulation.episode import Episode, drive_expert
 from alpamayo_ros.simulation.scoring import Score, find_collision, is_off_road, is_wrong_lane, score_drive
 from alpamayo_ros.simulation.traffic import advance

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from alpamayo_ros.evaluation.drivers import Driver
-from alpamayo_ros.evaluation.naming import means, removable_things
 from alpamayo_ros.simulation.expert import Expert
 from alpamayo_ros.simulation.explanation import Explanation
 from alpamayo_ros.simulation.intervention import HORIZON, OFFSET_CHANGE, SPEED_CHANGE, without
 from alpamayo_ros.simulation.motion import in_map
+from alpamayo_ros.simulation.naming import means, removable_things
 from alpamayo_ros.simulation.world import World
 from alpamayo_ros.types import CriticalComponent, Trajectory
 from alpamayo_ros.types.rig import Rig

@@ -6,13 +6,13 @@ from collections import defaultdict
 
 import numpy as np
 
-from alpamayo_ros.evaluation.agreement import is_consistent
 from alpamayo_ros.evaluation.closed_loop import actions_of
 from alpamayo_ros.evaluation.displacement import HORIZONS, min_ade
 from alpamayo_ros.evaluation.drivers import Driver, Proposal
 from alpamayo_ros.evaluation.scene import Failure, Outcome, Scene
 from alpamayo_ros.evaluation.words import Tallies, word_tallies
 from alpamayo_ros.reasoning.comfort import BOUNDS, exceeded
+from alpamayo_ros.simulation.agreement import is_consistent
 from alpamayo_ros.simulation.episode import drive_expert
 from alpamayo_ros.simulation.keyframe import find_keyframes
 from alpamayo_ros.simulation.motion import seen_from

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from alpamayo_ros.evaluation.drivers import Driver
 from alpamayo_ros.evaluation.faithfulness import faithfulness_trials
-from alpamayo_ros.evaluation.naming import count_matches, means
 from alpamayo_ros.reasoning.parser import parse
 from alpamayo_ros.simulation.episode import Episode
 from alpamayo_ros.simulation.explanation import Explanation, explain
+from alpamayo_ros.simulation.naming import count_matches, means
 from alpamayo_ros.types import CriticalComponent, Decision
 from alpamayo_ros.types.rig import Rig
 

@@ -1,6 +1,6 @@
 """Plans for a recorded drive: a bag in, a bag with plans out.
 
-Frames and poses are chosen and refused by the time contract of the live node, with its defaults for all but `slop_ms`.
+Frames and poses are chosen and refused by the time contract of the live node, with the same numbers to set.
 What differs: no t0 is skipped for want of time, and no source is refused for lagging behind the others, as when a
 message was logged says little about when a planner would have had it. A source that ends well before the others is
 reported (`Annotation.behind`).
@@ -63,14 +63,16 @@ _QOS = Qos(
 @dataclass(frozen=True)
 class AnnotateOptions:
     """every: plan at the t0s that are multiples of so many 0.1 s. start, end: seconds into the bag's log between which
-    t0s must become covered. planning: what `DrivingPolicy.plan` takes. copy: also the source's topics.
-    storage: mcap or sqlite3."""
+    t0s must become covered. slop_ms, max_lag_ms, max_jump: as the planner's parameters. planning: what
+    `DrivingPolicy.plan` takes. copy: also the source's topics. storage: mcap or sqlite3."""
 
     every: int = 1
     start: float = 0.0
     end: float | None = None
     navigation: str | None = None
     slop_ms: int = 50
+    max_lag_ms: int = 150
+    max_jump: float = 1.0
     planning: dict[str, Any] = field(default_factory=dict)
     overlay: bool = False
     copy: bool = False
@@ -129,6 +131,8 @@ def annotate(
         frames_per_camera=config.frames_per_camera,
         history_steps=config.history_steps,
         slop_ns=options.slop_ms * 1_000_000,
+        max_lag_ns=options.max_lag_ms * 1_000_000,
+        max_jump_m=options.max_jump,
     )
     # The picture to draw into: what a driver would see.
     shown = rig.cameras.get(CameraRole.FRONT_WIDE_120, next(iter(rig.cameras.values()))) if options.overlay else None
@@ -209,6 +213,8 @@ def _command(bag: BagReader, rig: RigProfile, policy: DrivingPolicy, options: An
         "end": options.end,
         "navigation": options.navigation,
         "slop": options.slop_ms,
+        "max lag": options.max_lag_ms,
+        "max jump": options.max_jump,
         "planning options": options.planning,
         "overlay": options.overlay,
         "versions": {name: version(name) for name in ("alpamayo_ros", "torch", "numpy")},

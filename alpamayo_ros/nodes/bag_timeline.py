@@ -125,6 +125,11 @@ class BagTimeline:
     def _poses(self, body: Any) -> list[StampedPose]:
         if self._chain is not None:
             return self._transforms(body, static=False)
+        assert isinstance(self._rig.ego, OdometrySource)
+        try:
+            self._rig.ego.check(body.child_frame_id)
+        except Refusal as refusal:
+            raise DatasetError(f"{self._bag.path}: {refusal.text}") from None
         at, turn = body.pose.pose.position, body.pose.pose.orientation
         position, quaternion = np.array([at.x, at.y, at.z]), np.array([turn.x, turn.y, turn.z, turn.w])
         return [StampedPose(_stamp_ns(body.header), position, quaternion)]

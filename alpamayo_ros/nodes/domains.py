@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 DOMAINS = range(1, 102)
@@ -16,14 +16,15 @@ class DomainError(RuntimeError):
 
 
 @contextmanager
-def own_domain() -> Iterator[int]:
-    """A ROS domain that no other holder on this machine has, until the block ends. Meanwhile, for all that this process
-    starts in it, too, ROS_AUTOMATIC_DISCOVERY_RANGE is LOCALHOST. Raises DomainError where all are taken.
+def own_domain(domains: Iterable[int] = DOMAINS) -> Iterator[int]:
+    """The first of these ROS domains that no other holder on this machine has, until the block ends. Meanwhile, for all
+    that this process starts in it, too, ROS_AUTOMATIC_DISCOVERY_RANGE is LOCALHOST. Raises DomainError where all are
+    taken.
 
     A name in the kernel stands for each; it is free again when its holder is gone, however it went (Linux).
     """
     with socket.socket(socket.AF_UNIX) as holder:
-        domain = _take(holder)
+        domain = _take(holder, domains)
         before = os.environ.get("ROS_AUTOMATIC_DISCOVERY_RANGE")
         os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
         try:
@@ -34,13 +35,11 @@ def own_domain() -> Iterator[int]:
                 os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = before
 
 
-def _take(holder: socket.socket) -> int:
-    for domain in DOMAINS:
+def _take(holder: socket.socket, domains: Iterable[int]) -> int:
+    for domain in domains:
         try:
             holder.bind(f"\0alpamayo_ros-domain-{domain}")
         except OSError:
             continue
         return domain
-    raise DomainError(
-        f"{len(DOMAINS)} ROS domains are in use on this machine already; wait for a demo or benchmark to end"
-    )
+    raise DomainError("no ROS domain is free on this machine; wait for a demo, a benchmark or a test to end")

@@ -2,3 +2,6 @@
 
 PLANNER = "alpamayo_planner"
 """The planner's node; its topics are below that name."""
+
+BASE = "base_link"
+"""Frame of every plan: x forward, y left, z up, as it was at t0."""

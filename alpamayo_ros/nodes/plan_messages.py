@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 
 from alpamayo_ros.nodes.message_parts import duration, header, pose, quaternions, single, time
 from alpamayo_ros.nodes.message_types import MessageTypes
+from alpamayo_ros.nodes.names import BASE
 from alpamayo_ros.timeline import Moment
 from alpamayo_ros.types import (
     ConsistencyVerdict,
@@ -23,9 +24,6 @@ from alpamayo_ros.types import (
     PlanSample,
     Trajectory,
 )
-
-BASE = "base_link"
-"""Frame of every plan: x forward, y left, z up, as it was at t0."""
 
 
 def driving_plan(

@@ -188,7 +188,7 @@ class PlannerNode(LifecycleNode):
 
     def _on_sensor_refusal(self, refusal: Refusal) -> None:
         self._health.refused(refusal)
-        if refusal.reason in (RefusalReason.TIME_JUMP, RefusalReason.EGO_JUMP):
+        if refusal.reason in (RefusalReason.TIME_JUMP, RefusalReason.EGO_JUMP, RefusalReason.EGO_FRAME):
             self.get_logger().warning(str(refusal), throttle_duration_sec=1.0)
         if refusal.reason is RefusalReason.TIME_JUMP:
             assert self._loop is not None

@@ -12,7 +12,9 @@ from typing import Any
 import numpy as np
 import yaml
 
+from alpamayo_ros.nodes.names import BASE
 from alpamayo_ros.shipped import shipped_folders
+from alpamayo_ros.timeline import Refusal, RefusalReason
 from alpamayo_ros.types import CameraRole
 from alpamayo_ros.types.rig import looking
 from alpamayo_ros.vla.config import ModelConfig
@@ -58,9 +60,21 @@ class CameraSource:
 
 @dataclass(frozen=True)
 class OdometrySource:
-    """Ego poses from nav_msgs/Odometry."""
+    """Ego poses from nav_msgs/Odometry. base_frame: what its messages call the vehicle's base (child_frame_id)."""
 
     topic: str
+    base_frame: str = BASE
+
+    def check(self, child_frame: str) -> None:
+        """Raises Refusal for the poses of something else: of the antenna, say, or of the lidar."""
+        if child_frame.lstrip("/") != self.base_frame.lstrip("/"):
+            raise Refusal(
+                RefusalReason.EGO_FRAME,
+                "ego",
+                f"{self.topic} has the poses of {child_frame!r} (child_frame_id), wanted are those of "
+                f"{self.base_frame!r}; if both are the vehicle's base, write `base_frame: {child_frame!r}` under `ego` "
+                "in the rig profile",
+            )
 
 
 @dataclass(frozen=True)
@@ -186,10 +200,13 @@ def _ego(entry: Any) -> OdometrySource | TfSource:
     if isinstance(entry, dict) and entry.get("source") == "tf":
         _check_keys("ego", entry, needed=("source", "fixed_frame", "base_frame"))
         return TfSource(str(entry["fixed_frame"]), str(entry["base_frame"]))
-    _check_keys("ego", entry, needed=("source", "topic"))
+    _check_keys("ego", entry, needed=("source", "topic"), optional=("base_frame",))
     if entry["source"] != "odometry":
         raise RigError(f"ego: source is {entry['source']!r}; it must be odometry or tf")
-    return OdometrySource(_topic("ego", entry["topic"]))
+    base_frame = entry.get("base_frame", BASE)
+    if not isinstance(base_frame, str):
+        raise RigError(f"ego: base_frame is {base_frame!r}; give the name of a frame, or '' where it has none")
+    return OdometrySource(_topic("ego", entry["topic"]), base_frame)
 
 
 def _topic(place: str, topic: Any) -> str:

@@ -86,12 +86,14 @@ class Sensors:
             self._listen(made, kind, camera.topic, take, pictures, raw=True)
             if camera.camera_info is not None:
                 self._listen(made, CameraInfo, camera.camera_info, partial(self._on_info, camera.role), pictures)
-        ego = OdometrySource(parameters.odometry_topic) if parameters.odometry_topic else rig.ego
+        ego = rig.ego
+        if parameters.odometry_topic:
+            ego = OdometrySource(parameters.odometry_topic, ego.base_frame)
         if isinstance(ego, TfSource):
             made.callback(TfPoses(self._node, ego, self._on_pose).close)
         else:
             quality = quality_of_service(parameters.odometry_reliability, parameters.odometry_depth)
-            self._listen(made, Odometry, ego.topic, self._on_odometry, quality)
+            self._listen(made, Odometry, ego.topic, partial(self._on_odometry, ego), quality)
 
     def _listen(
         self,
@@ -129,7 +131,13 @@ class Sensors:
     def _on_info(self, role: CameraRole, info: CameraInfo) -> None:
         self.infos[role] = info
 
-    def _on_odometry(self, message: Odometry) -> None:
+    def _on_odometry(self, source: OdometrySource, message: Odometry) -> None:
+        try:
+            source.check(message.child_frame_id)
+        except Refusal as refusal:
+            self._on_refusal(refusal)
+            self._on_news("ego", False)
+            return
         pose = message.pose.pose
         self._on_pose(message.header, pose.position, pose.orientation)
 

@@ -16,7 +16,7 @@ from scipy.spatial.transform import Rotation
 from alpamayo_ros.datasets.overlay import speed_colour
 from alpamayo_ros.nodes.message_parts import duration, header, point, pose, quaternion, quaternions, single, vector
 from alpamayo_ros.nodes.message_types import MessageTypes
-from alpamayo_ros.nodes.plan_messages import BASE
+from alpamayo_ros.nodes.names import BASE
 from alpamayo_ros.nodes.wording import decision_words, failed_checks
 from alpamayo_ros.timeline import Moment
 from alpamayo_ros.types import Plan, Trajectory

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,13 +41,20 @@ class Moment:
     quaternion: np.ndarray
     frame: str
     _ego: EgoTrack
+    _decoders: Executor
 
     @classmethod
     def of(
-        cls, t0_ns: int, frames: Mapping[CameraRole, tuple[Frame, ...]], ego: EgoTrack, frame: str, history_steps: int
+        cls,
+        t0_ns: int,
+        frames: Mapping[CameraRole, tuple[Frame, ...]],
+        ego: EgoTrack,
+        frame: str,
+        history_steps: int,
+        decoders: Executor,
     ) -> Moment:
-        """The moment of frames that were chosen for t0. frame: that of the poses. Raises Refusal where they do not
-        cover its history."""
+        """The moment of frames that were chosen for t0. frame: that of the poses. decoders: where pictures are decoded,
+        best a thread for each camera. Raises Refusal where the poses do not cover its history."""
         history = ego.history_at(t0_ns, history_steps)
         position, rotation = ego.poses_at(np.array([t0_ns], dtype=np.int64))
         stamps = {role: np.array([frame.stamp_ns for frame in frames[role]], np.int64) for role in sorted(frames)}
@@ -61,14 +68,14 @@ class Moment:
             rotation.as_quat()[0],
             frame,
             ego,
+            decoders,
         )
 
     def observe(self, navigation: str | None = None) -> Observation:
         """Decode the pictures, check them, and hand them over. Raises Refusal, or ObservationError for poses that are
         no drive."""
-        # A thread for each camera: decoders release the interpreter, and 16 pictures in a row take too long.
-        with ThreadPoolExecutor(len(self.frames)) as pool:
-            cameras = tuple(pool.map(self._camera, self.frames))
+        # All cameras at once: decoders release the interpreter, and 16 pictures in a row take too long.
+        cameras = tuple(self._decoders.map(self._camera, self.frames))
         return Observation(self.t0_ns, cameras, self.ego_history, navigation)
 
     def _camera(self, role: CameraRole) -> CameraFrames:

@@ -34,6 +34,8 @@ class RefusalReason(StrEnum):
     """The poses do not yet reach back over the whole history."""
     EGO_LATE = "ego_late"
     """The newest pose lags the newest source, or is before t0."""
+    EGO_FRAME = "ego_frame"
+    """The poses are those of another frame than the vehicle's base."""
     EGO_GAP = "ego_gap"
     EGO_NOT_FINITE = "ego_not_finite"
     EGO_BAD_ROTATION = "ego_bad_rotation"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
@@ -48,6 +49,8 @@ class Timeline:
     def __init__(self, contract: TimeContract, decode: Decode) -> None:
         self.contract = contract
         self._decode = decode
+        # The same threads for every moment: OpenCV keeps some bytes of each thread that it was ever called from.
+        self._decoders = ThreadPoolExecutor(len(contract.roles), "decoder")
         self._lock = Lock()
         keep = contract.frame_span_ns
         self._frames: dict[CameraRole, StampedBuffer[Frame]] = {
@@ -142,7 +145,11 @@ class Timeline:
             if source not in stamps:
                 reason = RefusalReason.EGO_MISSING if source == EGO else RefusalReason.CAMERA_MISSING
                 what = "poses" if source == EGO else "frames"
-                return Refusal(reason, source, f"no {what} at all; check that it publishes, and its topic")
+                return Refusal(
+                    reason,
+                    source,
+                    f"no {what} that can be used; check that it publishes, its topic, and what was refused of it",
+                )
         first = max(stamps, key=stamps.__getitem__)
         lags = {
             source: max(arrival_lags[source], stamps[first] - stamp - FRAME_PERIOD_NS)
@@ -181,7 +188,7 @@ class Timeline:
                 contract.slop_ns,
             )
             chosen[role] = tuple(frames[role][i] for i in indices)
-        return Moment.of(t0_ns, chosen, ego, frame, contract.history_steps)
+        return Moment.of(t0_ns, chosen, ego, frame, contract.history_steps, self._decoders)
 
     def clear(self) -> None:
         """Forget everything, as at the start."""

@@ -20,9 +20,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from alpamayo_ros.datasets.dataset import Dataset
+from alpamayo_ros.datasets.labels import Label
+from alpamayo_ros.datasets.sample import label_of
 from alpamayo_ros.datasets.staging import DatasetError
 from alpamayo_ros.training.errors import TrainingError
-from alpamayo_ros.types import CameraRole, Decision, LateralDecision, LongitudinalDecision
+from alpamayo_ros.types import CameraRole
 
 HELD_OUT = 1_000_000
 """Seeds from here on are for judging: a dataset that has one is refused."""
@@ -30,22 +32,32 @@ DENSE_FIELDS = ("classes", "brake", "indicator", "lit", "lamps", "lane_edges", "
 """Of DenseLabels, in the order of the channels of `Batch.dense`."""
 
 
+@dataclass(frozen=True)
+class Origin:
+    """Where a moment is from: with this the simulator drives there again. disturbance: strength, of the dataset."""
+
+    kind: str
+    seed: int
+    variant: str
+    tick: int
+    disturbance: float
+
+
 @dataclass(frozen=True, eq=False)
 class Moment:
     """One sample without its pictures.
 
-    places: (shard, offset, size) of each part. frames: of each camera. keyframe: whether a decision is taken there.
-    components: (category, kind) of what the sentences name.
+    origin: of which drive. places: (shard, offset, size) of each part. frames: of each camera. keyframe: whether a
+    decision is taken there. label: the truth about it, and its sentences.
     history: (16, 3) and (16, 3, 3), future: (64, 3) and (64, 3, 3), in the ego frame at t0.
     """
 
     key: str
+    origin: Origin
     places: dict[str, tuple[int, int, int]]
     frames: int
     keyframe: bool
-    decision: Decision
-    components: frozenset[tuple[str, str]]
-    sentences: tuple[str, ...]
+    label: Label
     navigation: str | None
     history: tuple[Tensor, Tensor]
     future: tuple[Tensor, Tensor]
@@ -94,6 +106,10 @@ class Corpus:
         images = [image for moment in moments for image in self._images(moment)]
         labels = torch.from_numpy(np.stack([self._labels(n) for n in numbers])).float() if dense else None
         return Batch(tuple(numbers), tuple(range(len(numbers)) if places is None else places), moments, images, labels)
+
+    def keep(self, numbers: Sequence[int]) -> None:
+        """Forget all samples but these, which are numbered anew."""
+        self.moments, self._dense = [self.moments[number] for number in numbers], {}
 
     def _part(self, moment: Moment, name: str) -> bytes:
         if name not in moment.places:
@@ -152,6 +168,7 @@ def _read_shard(number: int, path: Path) -> list[Moment]:
     places: dict[str, dict[str, tuple[int, int, int]]] = {}
     parts: dict[str, dict[str, bytes]] = {}
     try:
+        disturbance = float(json.loads((path.parent / "plan.json").read_text())["disturbance"])
         with tarfile.open(path) as tar:
             for info in tar:
                 key, _, part = info.name.partition(".")
@@ -160,14 +177,14 @@ def _read_shard(number: int, path: Path) -> list[Moment]:
                     file = tar.extractfile(info)
                     assert file is not None
                     parts.setdefault(key, {})[part] = file.read()
-        return [_moment(key, where, parts[key]) for key, where in places.items()]
+        return [_moment(key, where, parts[key], disturbance) for key, where in places.items()]
     except TrainingError:
         raise
     except (tarfile.TarError, EOFError, OSError, KeyError, ValueError) as error:
         raise DatasetError(f"{path} is no readable shard ({error!r}); make it again") from None
 
 
-def _moment(key: str, places: dict[str, tuple[int, int, int]], parts: dict[str, bytes]) -> Moment:
+def _moment(key: str, places: dict[str, tuple[int, int, int]], parts: dict[str, bytes], disturbance: float) -> Moment:
     told: dict[str, Any] = json.loads(parts["json"])
     if told["seed"] >= HELD_OUT:
         raise TrainingError(f"sample {key}: seeds from {HELD_OUT:,} on are for judging; nothing may be trained on them")
@@ -176,13 +193,9 @@ def _moment(key: str, places: dict[str, tuple[int, int, int]], parts: dict[str, 
             torch.from_numpy(file[name])
             for name in ("history_positions", "history_rotations", "future_positions", "future_rotations")
         ]
-    longitudinal, lateral = told["decision"]["longitudinal"], told["decision"]["lateral"]
-    decision = Decision(
-        LongitudinalDecision(longitudinal) if longitudinal else None, LateralDecision(lateral) if lateral else None
-    )
-    components = frozenset((entry["category"], entry["kind"]) for entry in told["components"])
+    origin = Origin(told["kind"], told["seed"], told["variant"], told["tick"], disturbance)
     return Moment(
-        key, places, len(next(iter(told["stamps_ns"].values()))), told["keyframe"] is not None, decision, components,
-        tuple(told["sentences"]), told["navigation"],
+        key, origin, places, len(next(iter(told["stamps_ns"].values()))), told["keyframe"] is not None, label_of(told),
+        told["navigation"],
         (motion[0], motion[1]), (motion[2], motion[3]),
     )  # fmt: skip

@@ -7,7 +7,8 @@ Every process has the whole model (`none`), or a part of every layer's weights, 
 from __future__ import annotations
 
 import os
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,11 +22,12 @@ from torch.distributed.checkpoint.state_dict import (
     set_model_state_dict,
     set_optimizer_state_dict,
 )
-from torch.distributed.fsdp import FSDPModule, fully_shard
+from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor
 from torch.nn.parallel import DistributedDataParallel
 
 from alpamayo_ros.training.errors import TrainingError
+from alpamayo_ros.training.recipe import Recipe
 from alpamayo_ros.training.stage import Stage
 
 _ENVIRONMENT = (("WORLD_SIZE", "1"), ("RANK", "0"), ("LOCAL_RANK", "0"))
@@ -66,6 +68,10 @@ class Processes:
         dist.all_reduce(everywhere)
         return everywhere.cpu()
 
+    def precision(self, recipe: Recipe) -> torch.autocast:
+        """Around whatever the network does in training."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
+
     def wait(self) -> None:
         """Until all are here."""
         if self.count > 1:
@@ -84,8 +90,23 @@ class Spread:
             for block in (*model.vlm.model.visual.blocks, *model.vlm.model.language_model.layers, *model.expert.layers):
                 fully_shard(block)
             fully_shard(stage)
+            register_fsdp_forward_method(stage, "act")
         elif processes.count > 1:
             self.module = DistributedDataParallel(stage)
+
+    @contextmanager
+    def acting(self) -> Iterator[None]:
+        """Around `Stage.act`: sharded weights, once gathered, stay whole. Token by token they could not be gathered:
+        the processes say sentences of different length, and would wait for each other for ever."""
+        if not isinstance(self.stage, FSDPModule):
+            yield
+            return
+        self.stage.set_reshard_after_forward(False)
+        yield
+        self.stage.set_reshard_after_forward(True)
+        for module in self.stage.modules():
+            if isinstance(module, FSDPModule):
+                module.reshard()
 
     def accumulating(self, last: bool) -> AbstractContextManager[None]:
         """Around forward and backward: gradients go to the other processes with the last micro-batch only."""

@@ -13,6 +13,7 @@ from alpamayo_ros.training.errors import TrainingError
 PRECISIONS = ("float32", "bfloat16")
 SHARDINGS = ("none", "fsdp")
 PHRASINGS = ("first", "drawn")
+CRITICS = ("rubric", "endpoint")
 
 
 @dataclass(frozen=True)
@@ -132,6 +133,76 @@ class ExpertRecipe(Recipe):
         }
 
 
+@dataclass(frozen=True)
+class GrpoRecipe(Recipe):
+    """Stage 3: the vision-language model learns from rewards for what it says and plans itself. A step's samples are
+    prompts here.
+
+    group_size: rollouts of each prompt. temperature, top_p: of the rollouts. longest: tokens of reasoning.
+    train_temperature: at which the probabilities of the loss are taken. passes: optimiser steps on the same rollouts.
+    clip_low, clip_high: how far below and above 1 a ratio of probabilities still counts. kl: weight of the divergence
+        from the model that the run began with; 0 keeps no copy of it. normalise: advantages are divided by their
+        group's standard deviation; the paper's are not.
+    reasoning, consistency, trajectory: weights of the rewards; 0 turns one off.
+    critic: of the reasoning, `rubric`, or `endpoint` with critic_url, critic_model, critic_key (name of an environment
+        variable, may be empty), critic_seconds (to wait for an answer) and critic_at_once (questions).
+    l2, collision, jerk, far: see `rewards.trajectory`.
+    candidates: prompts of the pool from which high-information ones are chosen before the first step, see `selection`;
+        0 trains on all data alike. informative: how many are chosen, with as many random ones. beta: sharpness of the
+        preferences.
+    """
+
+    group_size: int = 12
+    temperature: float = 0.6
+    top_p: float = 0.98
+    longest: int = 48
+    train_temperature: float = 1.0
+    passes: int = 1
+    clip_low: float = 0.2
+    clip_high: float = 0.28
+    kl: float = 0.0
+    normalise: bool = False
+    reasoning: float = 1.0
+    consistency: float = 1.0
+    trajectory: float = 1.0
+    critic: str = "rubric"
+    critic_url: str = ""
+    critic_model: str = ""
+    critic_key: str = ""
+    critic_seconds: float = 60.0
+    critic_at_once: int = 8
+    l2: float = 1.0
+    collision: float = 1.0
+    jerk: float = 0.1
+    far: float = 3.0
+    candidates: int = 0
+    informative: int = 0
+    beta: float = 5.0
+
+    def _rules(self) -> dict[str, bool]:
+        positive = ("temperature", "longest", "train_temperature", "passes", "far", "critic_seconds", "critic_at_once")
+        kept = ("clip_low", "clip_high", "kl", "l2", "collision", "jerk", "candidates", "informative", "beta")
+        weights = (self.reasoning, self.consistency, self.trajectory)
+        return {
+            "group_size must be 2 or more: an advantage is over the others": self.group_size >= 2,
+            **{f"{name} must be above 0": getattr(self, name) > 0 for name in positive},
+            **{f"{name} must be 0 or more": getattr(self, name) >= 0 for name in kept},
+            "top_p must be in (0, 1]": 0 < self.top_p <= 1,
+            "clip_low must be below 1": self.clip_low < 1,
+            "weights of rewards must be 0 or more, and not all 0": min(weights) >= 0 and sum(weights) > 0,
+            f"critic must be one of {', '.join(CRITICS)}": self.critic in CRITICS,
+            "critic endpoint needs critic_url and critic_model": (
+                self.critic != "endpoint" or bool(self.critic_url and self.critic_model)
+            ),
+            "informative and candidates are given together, candidates the more": (
+                self.informative < self.candidates if self.informative else not self.candidates
+            ),
+            "with sharding fsdp, kl must be 0 (a copy of the model is not sharded)": (
+                self.sharding == "none" or self.kl == 0
+            ),
+        }
+
+
 R = TypeVar("R", bound=Recipe)
 
 
@@ -162,7 +233,7 @@ def read_recipe(path: Path, table: str, kind: type[R]) -> R:
 
 
 def _typed(place: str, field: dataclasses.Field[Any], value: Any) -> Any:
-    expected = {"int": int, "float": float, "str": str}[str(field.type)]
+    expected = {"int": int, "float": float, "str": str, "bool": bool}[str(field.type)]
     if expected is float and type(value) is int:
         return float(value)
     if type(value) is not expected:

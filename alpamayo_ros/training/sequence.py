@@ -53,14 +53,35 @@ class Choice:
 
 
 def choose(moment: Moment, draw: np.random.Generator, phrasing: str, navigation_dropout: float) -> Choice:
-    which, dropped = int(draw.integers(len(moment.sentences))), draw.random() < navigation_dropout
-    sentence = moment.sentences[which if phrasing == "drawn" else 0]
+    which, dropped = int(draw.integers(len(moment.label.sentences))), draw.random() < navigation_dropout
+    sentence = moment.label.sentences[which if phrasing == "drawn" else 0]
     return Choice(sentence, None if dropped else moment.navigation)
 
 
 def stream(seed: int, step: int, number: int) -> np.random.Generator:
     """What is drawn for one sample in one step depends on nothing else: not on processes, nor on interruptions."""
     return np.random.default_rng((seed, step, number))
+
+
+def prompt_ids(
+    model: AlpamayoModel, moments: Sequence[Moment], navigation: Sequence[str | None], grids: Tensor
+) -> list[list[int]]:
+    """The prompt of each moment; grids: (R, pictures, 3) of its pictures; navigation: for a model that takes it."""
+    config = model.config
+    bins = model.history_tokens.encode(*histories(moments))
+    return [
+        driving_prompt(
+            model.tokenizer, config, grids[row], [*config.camera_roles], bins[row],
+            navigation[row] if config.takes_navigation else None,
+        )
+        for row in range(len(moments))
+    ]  # fmt: skip
+
+
+def histories(moments: Sequence[Moment]) -> tuple[Tensor, Tensor]:
+    """Positions (R, 16, 3) and rotations (R, 16, 3, 3)."""
+    positions, rotations = zip(*(moment.history for moment in moments), strict=True)
+    return torch.stack(positions), torch.stack(rotations)
 
 
 def make_sequences(
@@ -77,13 +98,11 @@ def make_sequences(
 
     reasoning: with the Chain of Causation; without, the trajectory's start follows the prompt at once.
     """
-    config, tokenizer, special = model.config, model.tokenizer, model.tokenizer.special_ids
+    tokenizer, special = model.tokenizer, model.tokenizer.special_ids
     rows: list[tuple[list[int], list[int]]] = []
-    histories = [torch.stack(parts) for parts in zip(*(moment.history for moment in moments), strict=True)]
-    history_bins = model.history_tokens.encode(*histories)
+    prompts = prompt_ids(model, moments, [choice.navigation for choice in choices], grids)
     for row, choice in enumerate(choices):
-        navigation = choice.navigation if config.takes_navigation else None
-        ids = driving_prompt(tokenizer, config, grids[row], [*config.camera_roles], history_bins[row], navigation)
+        ids = prompts[row]
         parts = [NONE] * len(ids)
         if reasoning:
             said = [*tokenizer.encode(choice.sentence), special["cot_end"]]
@@ -95,7 +114,7 @@ def make_sequences(
             ids += [special["traj_future_end"], tokenizer.im_end]
             parts += [TRAJECTORY] * (bins.shape[1] + 1) + [REASONING]
         rows.append((ids, parts))
-    return _padded(rows, grids, config, tokenizer.pad)
+    return _padded(rows, grids, model.config, tokenizer.pad)
 
 
 def _padded(rows: list[tuple[list[int], list[int]]], grids: Tensor, config: ModelConfig, pad: int) -> Sequences:

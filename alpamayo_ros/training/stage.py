@@ -1,4 +1,4 @@
-"""What a stage of training is: a module whose forward gives sums of losses. The three stages are beside this file."""
+"""What a stage of training is: a module whose forward gives sums of losses. The stages are beside this file."""
 
 from __future__ import annotations
 
@@ -30,6 +30,8 @@ class Stage(nn.Module, ABC):
     name: str
     dense = False
     """Whether it reads dense labels."""
+    passes = 1
+    """Optimiser steps on the same samples, all within one step of the run."""
 
     def __init__(self, model: AlpamayoModel, recipe: Recipe) -> None:
         super().__init__()
@@ -39,6 +41,11 @@ class Stage(nn.Module, ABC):
     @abstractmethod
     def prepare(self, batch: Batch, step: int) -> Work:
         """What the forward takes. What is drawn depends on the step and on each sample's number alone."""
+
+    def act(self, work: Work) -> Work:
+        """What the newest weights make of prepared work, before they learn from it: for a stage whose model learns
+        from what it does itself. `prepare` runs ahead and does not see them."""
+        return work
 
     @abstractmethod
     def forward(self, work: Work) -> dict[str, Tensor]:

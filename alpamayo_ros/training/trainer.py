@@ -85,7 +85,10 @@ def train(
         for after, micro_batches in ahead:
             rate = learning_rate(recipe, progress.step)
             _set_rate(optimiser, rate)
-            losses = _step(spread, optimiser, micro_batches, progress.step, processes)
+            with spread.acting(), processes.precision(recipe):
+                acted = [stage.act(work) for work in micro_batches]
+            for _ in range(stage.passes):
+                losses = _step(spread, optimiser, acted, progress.step, processes)
             progress = after
             bar.update()
             if writer is not None and (progress.step % recipe.log_every == 0 or progress.step == 1):
@@ -211,9 +214,8 @@ def _step(
     optimiser.zero_grad(set_to_none=True)
     sums = torch.zeros(len(names))
     for number, work in enumerate(micro_batches, start=1):
-        half = torch.autocast(processes.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
         with spread.accumulating(last=number == len(micro_batches)):
-            with half:
+            with processes.precision(recipe):
                 losses = spread.module(work)
             # Gradients are averaged over the processes; our mean is over all samples already.
             scales = [

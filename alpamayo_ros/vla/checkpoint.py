@@ -42,7 +42,7 @@ def load_model(
         or the hub's copy of that name. dtype: of the weights; by default the one that the config names.
     Raises CheckpointError.
     """
-    target = _usable_device(device)
+    target = usable_device(device)
     config, tokenizer = load_config(folder, language_model)
     with torch.device("meta"):
         model = AlpamayoModel(config, tokenizer)
@@ -230,7 +230,8 @@ def _fill(model: AlpamayoModel, files: dict[str, Path], device: torch.device, dt
                 setattr(model.get_submodule(owner), leaf, torch.nn.Parameter(moved, requires_grad=False))
 
 
-def _usable_device(name: torch.device | str) -> torch.device:
+def usable_device(name: torch.device | str) -> torch.device:
+    """The device of that name, if torch can use it. Raises CheckpointError."""
     try:
         device = torch.device(name)
     except RuntimeError:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -120,7 +120,8 @@ class AlpamayoModel(nn.Module):
 
     # ---------------------------------------------------------------- the whole
 
-    @torch.inference_mode()
+    # Not inference mode: weights that are gathered from other processes on the way are to learn afterwards.
+    @torch.no_grad()
     def sample(
         self,
         prompt: PromptBatch,
@@ -130,7 +131,7 @@ class AlpamayoModel(nn.Module):
         history_rot: Tensor,
         *,
         num_samples: int,
-        seed: int,
+        seed: int | Sequence[int],
         sampling: Sampling,
         max_new_tokens: int,
         num_flow_steps: int,
@@ -141,7 +142,7 @@ class AlpamayoModel(nn.Module):
         """Reason, then decode a trajectory by flow matching, or token by token when `autoregressive`.
 
         prompt of B rows; pixel_values (P, 1536) and grid_thw (images, 3) of all its pictures; history (B, 16, 3) and
-        (B, 16, 3, 3). Returns B × num_samples rows.
+        (B, 16, 3, 3). seed: of all rows, or one for each prompt. Returns B × num_samples rows.
         """
         clock = StageClock(self.device)
         rows = len(prompt.ids) * num_samples

@@ -6,6 +6,7 @@ alone: not on the other rows, nor on the device.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,10 +48,16 @@ GREEDY = Sampling(temperature=0.0, top_p=None)
 
 
 class RowStreams:
-    """One stream of random numbers for each row; `purpose` is one of the streams above."""
+    """One stream of random numbers for each row; `purpose` is one of the streams above.
 
-    def __init__(self, seed: int, rows: int, purpose: int) -> None:
-        keys = (np.random.SeedSequence((seed, row, purpose)) for row in range(rows))
+    seed: of all rows; or several, of equal parts of the rows, each of which is numbered from 0: what a part draws then
+    does not depend on the others.
+    """
+
+    def __init__(self, seed: int | Sequence[int], rows: int, purpose: int) -> None:
+        seeds = [seed] if isinstance(seed, int) else seed
+        each = rows // len(seeds)
+        keys = (np.random.SeedSequence((seeds[row // each], row % each, purpose)) for row in range(rows))
         self._streams = [np.random.Generator(np.random.Philox(key)) for key in keys]
 
     def normal(self, *shape: int) -> Tensor:

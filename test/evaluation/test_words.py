@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import pytest
 
 from alpamayo_ros.evaluation.drivers import Proposal
-from alpamayo_ros.evaluation.naming import count_matches, means, removable_things
 from alpamayo_ros.evaluation.open_loop import STEPS
 from alpamayo_ros.evaluation.scene import Scene
 from alpamayo_ros.evaluation.words import word_tallies
@@ -13,6 +12,7 @@ from alpamayo_ros.simulation.episode import Episode, drive_expert
 from alpamayo_ros.simulation.expert import Expert
 from alpamayo_ros.simulation.keyframe import Rule, find_keyframes
 from alpamayo_ros.simulation.motion import trajectory_of
+from alpamayo_ros.simulation.naming import count_matches, means, removable_things
 from alpamayo_ros.simulation.world import Variant, World, drive
 from alpamayo_ros.types import ComponentCategory, CriticalComponent, PlanSample
 from alpamayo_ros.types.rig import default_rig

@@ -23,6 +23,7 @@ from bag_records import (
     drive,
     image,
     later,
+    odometry,
     read_bag,
     scenery,
     transform,
@@ -37,9 +38,11 @@ from hypothesis import strategies as st
 from nuscenes_bag import nuscenes_records, write_nuscenes_rig
 from straight_policy import StraightPolicy
 
+from alpamayo_ros.cli.annotate import annotate as annotate_command
 from alpamayo_ros.datasets.bag_reader import BagReader
 from alpamayo_ros.datasets.staging import DatasetError
 from alpamayo_ros.nodes.annotator import OVERLAY, PATH, PLAN, REASONING, AnnotateOptions, Annotation, annotate
+from alpamayo_ros.nodes.parameters import SPECS
 from alpamayo_ros.nodes.rig_profile import RigProfile
 from alpamayo_ros.policy import DrivingPolicy
 from alpamayo_ros.vla.errors import ModelInputError
@@ -196,6 +199,39 @@ def test_refusals_are_counted_by_reason_and_source(tmp_path):
     assert found.refused["camera_black", "camera front_wide_120"].first_ns == black
     assert {(str(reason), source) for reason, source in found.left_out} == {("ego_duplicate", "ego")}
     assert found.plans == 16 - 9
+
+
+def test_poses_of_another_frame_than_the_base_are_refused(tmp_path):
+    records = [
+        replace(record, message=odometry(stamp_of(record.message.header), base="gnss_antenna"))
+        if record.topic == "/odom"
+        else record
+        for record in drive(1.6)
+    ]
+    bag = write_bag(tmp_path / "bag", records)
+    line = "/odom has the poses of 'gnss_antenna' .*, wanted are those of 'base_link'; .* `base_frame: 'gnss_antenna'`"
+    with pytest.raises(DatasetError, match=line):
+        annotated(bag, write_rig(tmp_path), tmp_path / "out")
+    ego = {"source": "odometry", "topic": "/odom", "base_frame": "/gnss_antenna"}
+    assert annotated(bag, write_rig(tmp_path, ego=ego), tmp_path / "out").plans == 2
+
+
+def test_the_time_contract_has_the_numbers_of_the_planner(tmp_path):
+    options = {option.name: option for option in annotate_command.params}
+    for name in ("slop_ms", "max_lag_ms", "max_jump"):
+        spec, option = SPECS[name], options[name]
+        assert (option.default, (option.type.min, option.type.max)) == (spec.default, spec.span)
+        assert getattr(AnnotateOptions, name) == spec.default
+    records = [record for record in drive(2.2) if record.topic != "/odom" or record.logged_ns < START + 1800 * MS]
+    for record in records:
+        if record.topic == "/odom" and record.logged_ns > START + 1700 * MS:
+            record.message.pose.pose.position.x += 3.0
+    bag, rig = write_bag(tmp_path / "bag", records), write_rig(tmp_path)
+    found = annotated(bag, rig, tmp_path / "default")
+    assert {str(reason) for reason, _ in found.left_out} == {"ego_jump"}
+    assert (found.plans, found.behind.reason) == (2, "ego_late")
+    wide = annotated(bag, rig, tmp_path / "wide", max_jump=3.5, max_lag_ms=500)
+    assert (wide.plans, wide.left_out, wide.behind) == (3, {}, None)
 
 
 def test_a_source_that_ends_early_is_named(tmp_path):
@@ -430,7 +466,7 @@ def test_the_overlay_is_a_picture(whole, tmp_path):
 
 
 def test_no_frame_of_nuscenes_cameras_serves_twice(tmp_path):
-    bag = write_bag(tmp_path / "bag", nuscenes_records(seconds=3.0))
+    bag = write_bag(tmp_path / "bag", nuscenes_records(seconds=3.0, size=(160, 90)))
     policy = Straight()
     policy.model.config.camera_roles, policy.model.config.any_camera_subset = tuple(range(7)), True
     found = annotated(bag, write_nuscenes_rig(tmp_path), tmp_path / "out", policy, every=2)

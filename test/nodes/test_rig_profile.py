@@ -49,6 +49,8 @@ def test_a_profile_is_read_and_sorted_by_role(tmp_path):
         rig.of_roles([FRONT, CameraRole.REAR_LEFT_70])
     tf = opened(tmp_path, document(ego={"source": "tf", "fixed_frame": "map", "base_frame": "base_link"}))
     assert tf.ego == TfSource("map", "base_link")
+    named = opened(tmp_path, document(ego={"source": "odometry", "topic": "/odom", "base_frame": "car"}))
+    assert named.ego == OdometrySource("/odom", "car")
 
 
 @pytest.mark.parametrize(
@@ -58,6 +60,7 @@ def test_a_profile_is_read_and_sorted_by_role(tmp_path):
         ("[]", "the file: expected the entries ego, cameras"),
         (document(ego={"source": "gps", "topic": "/gps"}), "source is 'gps'; it must be odometry or tf"),
         (document(ego={"source": "odometry"}), "ego lacks topic"),
+        (document(ego={"source": "odometry", "topic": "/a", "base_frame": 1}), "base_frame is 1; give the name of a"),
         (document(cameras={}), "`cameras` must map roles to topics"),
         (document(cameras={"front": {"topic": "/a", "transport": "raw"}}), "unknown camera role 'front'"),
         (document(cameras={"front_wide_120": {"topic": "/a", "transport": "jpeg"}}), "must be raw or compressed"),

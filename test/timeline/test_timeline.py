@@ -34,6 +34,21 @@ def test_a_moment_is_what_belongs_to_t0():
     np.testing.assert_array_equal(seen.cameras[1].images[0], noise(int(TELE) * 10**15 - 300))
 
 
+def test_pictures_are_decoded_by_the_same_threads_every_time():
+    """OpenCV never gives back what it keeps for a thread, so a new one for every plan would be a leak."""
+    threads = set()
+
+    def decode(number):
+        threads.add(threading.current_thread())
+        return noise(number)
+
+    line = timeline(decode)
+    fill(line, -2500)
+    for ms in range(-500, 1, 100):
+        line.moment(T0 + ms * MS).observe()
+    assert 1 <= len(threads) <= len(ROLES)
+
+
 def test_skew_is_stamp_minus_wanted_time():
     line = timeline()
     fill(line)
@@ -111,7 +126,10 @@ def test_without_any_message_the_first_camera_is_missing():
     assert refused(line.moment, T0) is RefusalReason.EGO_MISSING
     for role in ROLES:
         line.add_frame(role, T0, 0)
-    assert str(line.lagging()) == "ego: no poses at all; check that it publishes, and its topic"
+    assert (
+        str(line.lagging())
+        == "ego: no poses that can be used; check that it publishes, its topic, and what was refused of it"
+    )
 
 
 def test_a_camera_without_frames_holds_t0_back():

@@ -3,17 +3,17 @@ from pathlib import Path
 import pytest
 
 from alpamayo_ros.training.errors import TrainingError
-from alpamayo_ros.training.recipe import ExpertRecipe, SftRecipe, VisionRecipe, read_recipe
+from alpamayo_ros.training.recipe import ExpertRecipe, GrpoRecipe, SftRecipe, VisionRecipe, read_recipe
 from alpamayo_ros.training.trainer import learning_rate
 
 FOLDER = Path(__file__).parents[2] / "config/training"
 GOOD = {"steps": "10", "batch_size": "4", "micro_batch": "2", "learning_rate": "1e-3", "final_learning_rate": "1e-5"}
 
 
-def written(tmp_path, **changes):
+def written(tmp_path, table="sft", **changes):
     lines = {**GOOD, "warmup_steps": "2", **changes}
     path = tmp_path / "recipe.toml"
-    path.write_text("[sft]\n" + "".join(f"{name} = {value}\n" for name, value in lines.items() if value))
+    path.write_text(f"[{table}]\n" + "".join(f"{name} = {value}\n" for name, value in lines.items() if value))
     return path
 
 
@@ -23,8 +23,10 @@ def written(tmp_path, **changes):
         ("alpamayo_tiny", "vision", VisionRecipe),
         ("alpamayo_tiny", "sft", SftRecipe),
         ("alpamayo_tiny", "expert", ExpertRecipe),
+        ("alpamayo_tiny", "grpo", GrpoRecipe),
         ("released_10b", "sft", SftRecipe),
         ("released_10b", "expert", ExpertRecipe),
+        ("released_10b", "grpo", GrpoRecipe),
     ],
 )
 def test_the_shipped_recipes_are_read(name, table, kind):
@@ -51,6 +53,40 @@ def test_a_wrong_recipe_is_refused_in_one_line(tmp_path, changes, message):
     with pytest.raises(TrainingError, match=message) as error:
         read_recipe(written(tmp_path, **changes), "sft", SftRecipe)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"group_size": "1"}, "group_size must be 2 or more"),
+        ({"top_p": "0.0"}, r"top_p must be in \(0, 1\]"),
+        ({"clip_low": "1.0"}, "clip_low must be below 1"),
+        ({"passes": "0"}, "passes must be above 0"),
+        ({"kl": "-0.1"}, "kl must be 0 or more"),
+        (
+            {"reasoning": "0", "consistency": "0", "trajectory": "0"},
+            "weights of rewards must be 0 or more, and not all 0",
+        ),
+        ({"critic": '"oracle"'}, "critic must be one of rubric, endpoint"),
+        ({"critic": '"endpoint"'}, "critic endpoint needs critic_url and critic_model"),
+        ({"candidates": "8"}, "informative and candidates are given together"),
+        ({"candidates": "8", "informative": "8"}, "informative and candidates are given together, candidates the more"),
+        ({"kl": "0.1", "sharding": '"fsdp"', "validate_every": "0"}, "with sharding fsdp, kl must be 0"),
+        ({"normalise": "1"}, "normalise is 1; it must be of type bool"),
+    ],
+)
+def test_a_wrong_recipe_for_rewards_is_refused_in_one_line(tmp_path, changes, message):
+    with pytest.raises(TrainingError, match=message) as error:
+        read_recipe(written(tmp_path, "grpo", **changes), "grpo", GrpoRecipe)
+    assert "\n" not in str(error.value)
+
+
+def test_the_public_recipes_figures_are_what_is_left_unsaid(tmp_path):
+    recipe = read_recipe(written(tmp_path, "grpo"), "grpo", GrpoRecipe)
+    assert (recipe.group_size, recipe.temperature, recipe.top_p, recipe.train_temperature) == (12, 0.6, 0.98, 1.0)
+    assert (recipe.clip_low, recipe.clip_high, recipe.kl, recipe.normalise) == (0.2, 0.28, 0.0, False)
+    released = read_recipe(FOLDER / "released_10b.toml", "grpo", GrpoRecipe)
+    assert (released.learning_rate, released.weight_decay, released.clip) == (2e-6, 0.01, 1.0)
 
 
 def test_files_that_are_no_recipe_are_refused(tmp_path):

@@ -62,7 +62,7 @@ def test_answers_hold_the_sentence_and_the_trajectory(model, batch):
         said = sequences.ids[row, : sequences.lengths[row]]
         parts = sequences.parts[row, : sequences.lengths[row]]
         text = model.tokenizer.decode(said[parts == REASONING].tolist(), skip_special=False)
-        assert text == f"{moment.sentences[0]}<|cot_end|><|im_end|>"
+        assert text == f"{moment.label.sentences[0]}<|cot_end|><|im_end|>"
         tokens = said[parts == TRAJECTORY]
         special = model.tokenizer.special_ids
         assert (int(tokens[0]), int(tokens[-1])) == (special["traj_future_start"], special["traj_future_end"])
@@ -118,7 +118,7 @@ def test_what_is_drawn_depends_on_seed_step_and_sample(corpus):
     drawn = [choose(moment, stream(*key), "drawn", 0.5) for key in ((0, 1, 2), (0, 1, 2))]
     assert drawn[0] == drawn[1]
     sentences = {choose(moment, stream(0, step, 0), "drawn", 0.0).sentence for step in range(60)}
-    assert sentences == set(moment.sentences)
+    assert sentences == set(moment.label.sentences)
     assert choose(moment, np.random.default_rng(0), "first", 1.0).navigation is None
 
 

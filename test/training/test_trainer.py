@@ -1,17 +1,13 @@
 """Training goes on after any end, and does not depend on the number of processes."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 
 import pytest
 import torch
 from command import alpamayo, refusal
 from recipes import expert, sft, vision
 from safetensors.torch import load_file
+from training_runs import kill_after_first_state, run, train_command
 
 from alpamayo_ros.policy import DrivingPolicy
 from alpamayo_ros.training.corpus import HELD_OUT, Corpus, find_shards, order
@@ -39,7 +35,6 @@ validate_every = 0
 trajectory_share = 0.5
 phrasing = "drawn"
 """
-MAIN = "from alpamayo_ros.cli import main\nmain()\n"
 
 
 @pytest.fixture
@@ -87,13 +82,7 @@ def test_validation_speaks_freely_and_knows_its_baselines(model, corpus, tmp_pat
 
 
 def command(recipe, begun, data, output):
-    options = {"--recipe": recipe, "--model": begun, "--data": data, "--output": output}
-    return ["train", "sft", *(str(part) for pair in options.items() for part in pair)]
-
-
-def start(arguments, *launcher):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    return subprocess.Popen([sys.executable, *launcher, *arguments], env=environment, start_new_session=True)
+    return train_command("sft", recipe, begun, data, output)
 
 
 @pytest.fixture(scope="module")
@@ -101,20 +90,15 @@ def uninterrupted(tmp_path_factory, begun, data):
     """The weights after all steps in one process."""
     folder = tmp_path_factory.mktemp("uninterrupted")
     (folder / "recipe.toml").write_text(RECIPE)
-    assert start(command(folder / "recipe.toml", begun, data, folder / "out"), "-c", MAIN).wait() == 0
+    assert run(command(folder / "recipe.toml", begun, data, folder / "out")) == 0
     return load_file(folder / "out/model.safetensors")
 
 
 def test_a_killed_run_that_goes_on_ends_in_the_same_bits(recipe, begun, data, tmp_path, uninterrupted):
     output = tmp_path / "out"
-    process = start(command(recipe, begun, data, output), "-c", MAIN)
-    until = time.monotonic() + 120
-    while not list(output.glob("training/step-*")) and time.monotonic() < until and process.poll() is None:
-        time.sleep(0.005)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    kill_after_first_state(command(recipe, begun, data, output), output)
     assert not (output / "training/step-00000008").exists(), "killed before its end"
-    assert start(command(recipe, begun, data, output), "-c", MAIN).wait() == 0
+    assert run(command(recipe, begun, data, output)) == 0
     weights = load_file(output / "model.safetensors")
     assert [name for name in weights if not torch.equal(weights[name], uninterrupted[name])] == []
 
@@ -122,12 +106,10 @@ def test_a_killed_run_that_goes_on_ends_in_the_same_bits(recipe, begun, data, tm
 @pytest.mark.parametrize("sharding", ["none", "fsdp"])
 def test_two_processes_learn_what_one_learns(recipe, begun, data, tmp_path, uninterrupted, sharding):
     """Sums are taken in another order, so to float32 rounding, which eight steps of Adam enlarge."""
-    (tmp_path / "main.py").write_text(MAIN)
     recipe.write_text(f'{RECIPE}sharding = "{sharding}"\n')
-    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(tmp_path / "main.py"))
     arguments = command(recipe, begun, data, tmp_path / "out")
-    assert start([*arguments, "--minutes", "0"], *launcher).wait() == 0
-    assert start(arguments, *launcher).wait() == 0, "goes on after its first step"
+    assert run([*arguments, "--minutes", "0"], processes=2) == 0
+    assert run(arguments, processes=2) == 0, "goes on after its first step"
     weights = load_file(tmp_path / "out/model.safetensors")
     begun_weights = load_file(begun / "model.safetensors")
     moved = max(float((uninterrupted[name] - begun_weights[name]).abs().max()) for name in weights)

@@ -73,3 +73,9 @@ def test_greedy_draws_nothing():
 def test_impossible_options(name, value):
     with pytest.raises(ModelInputError, match=name):
         Sampling(**{name: value})
+
+
+def test_with_a_seed_of_its_own_a_prompt_draws_the_same_beside_any_others():
+    together = RowStreams((7, 8), 4, 0).normal(3)
+    assert torch.equal(together[:2], RowStreams(7, 2, 0).normal(3))
+    assert torch.equal(together[2:], RowStreams(8, 2, 0).normal(3))

@@ -23,12 +23,13 @@ def make_driver(
     *,
     num_samples: int,
     ticks_per_plan: int = 1,
+    autoregressive: bool = False,
     language_model: str | None = None,
     device: str | None = None,
 ) -> Driver:
     """A baseline, or any model that `DrivingPolicy.from_pretrained` takes. Raises EvaluationError.
 
-    num_samples, ticks_per_plan, language_model, device: of a model; baselines have no use for them.
+    num_samples, ticks_per_plan, autoregressive, language_model, device: of a model; baselines have no use for them.
     """
     if policy in BASELINES:
         return BASELINES[policy]()
@@ -43,4 +44,4 @@ def make_driver(
         # A folder was meant to be a model: what is wrong with it is all there is to say.
         others = "" if Path(policy).is_dir() else f"; the baselines are {', '.join(BASELINES)}"
         raise EvaluationError(f"{error}{others}") from None
-    return ModelDriver(loaded, num_samples, ticks_per_plan)
+    return ModelDriver(loaded, num_samples, ticks_per_plan, autoregressive=autoregressive)

@@ -24,8 +24,9 @@ _SHAPE = 5.0 / 3.0  # width over height, the simulator's default
 class ModelDriver:
     """Looks through the cameras the model was trained with, at the size it reads, so that nothing is resized.
 
-    num_samples: trajectories sampled at every plan. seed: of every plan, as a node on a car has it; by default it is
-    made of the scenario's and the tick. max_reasoning_tokens: as in `DrivingPolicy.plan`.
+    num_samples: trajectories sampled at every plan. autoregressive: as tokens, not by flow matching. seed: of every
+    plan, as a node on a car has it; by default it is made of the scenario's and the tick. max_reasoning_tokens: as in
+    `DrivingPolicy.plan`.
     """
 
     explains = True
@@ -36,12 +37,14 @@ class ModelDriver:
         num_samples: int,
         ticks_per_plan: int,
         *,
+        autoregressive: bool = False,
         seed: int | None = None,
         max_reasoning_tokens: int = MAX_REASONING_TOKENS,
     ) -> None:
         self.name, self.revision = policy.name, policy.revision
         self.ticks_per_plan = ticks_per_plan
         self._policy, self._num_samples = policy, num_samples
+        self._autoregressive = autoregressive
         self._seed, self._max_reasoning_tokens = seed, max_reasoning_tokens
         config = policy.model.config
         self._roles = tuple(CameraRole(role) for role in config.camera_roles)
@@ -58,6 +61,7 @@ class ModelDriver:
         plan = self._policy.plan(
             self.observe(driven),
             num_samples=self._num_samples,
+            autoregressive=self._autoregressive,
             seed=seed,
             max_reasoning_tokens=self._max_reasoning_tokens,
         )
@@ -88,8 +92,12 @@ class ModelDriver:
 def renderer_of(config: ModelConfig) -> Renderer:
     """The cameras that a model looks through, at the size it reads."""
     width, height = picture_size(config)
-    # Thin things show in small pictures only when these are drawn larger and averaged.
-    return Renderer(default_rig(width, height, map(CameraRole, config.camera_roles)), 2 if width <= 640 else 1)
+    return Renderer(default_rig(width, height, map(CameraRole, config.camera_roles)), supersampling(width))
+
+
+def supersampling(width: int) -> int:
+    """How many times larger pictures are drawn and averaged: thin things show in small ones only so."""
+    return 2 if width <= 640 else 1
 
 
 def picture_size(config: ModelConfig) -> tuple[int, int]:

@@ -1,0 +1,46 @@
+"""The simulator drives to a moment again, disturbed or not, and says so where it cannot."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from alpamayo_ros.datasets.plan import DatasetPlan
+from alpamayo_ros.datasets.production import write_dataset
+from alpamayo_ros.simulation.motion import seen_from
+from alpamayo_ros.simulation.traffic import advance
+from alpamayo_ros.training.corpus import Corpus, find_shards
+from alpamayo_ros.training.errors import TrainingError
+from alpamayo_ros.training.situation import situation_of
+from alpamayo_ros.types.rig import DEFAULT_ROLES, default_rig
+
+RIG = default_rig()
+
+
+def test_the_world_is_that_of_the_sample(corpus):
+    moment = corpus.moments[1]
+    situation = situation_of(moment, RIG)
+    assert situation.world.tick == moment.origin.tick
+    causes = {cause.identity for cause in moment.label.causes if cause.observed and cause.identity}
+    assert {name for name in causes if name.split("-")[0] in ("car", "van", "truck", "pedestrian")} <= set(
+        situation.things
+    )
+    np.testing.assert_array_equal(situation.future, moment.future[0].numpy())
+
+
+def test_a_disturbed_drive_is_disturbed_again(tmp_path):
+    plan = DatasetPlan((5, 5), ("sharp_curve",), ("nominal",), DEFAULT_ROLES[:1], (64, 32), every=20, disturbance=2.0)
+    list(write_dataset(plan, tmp_path / "data"))
+    disturbed = Corpus(find_shards([tmp_path / "data"], unfinished=False), (0,))
+    moment = disturbed.moments[0]
+    assert moment.origin.disturbance == 2.0
+    situation = situation_of(moment, RIG)
+    # Driven on with the expert's actions it is where the sample says.
+    world = situation.world.copy()
+    before = world.ego
+    advance(world, 0.0, 0.0)
+    place, _ = seen_from(before, [world.ego])
+    assert np.linalg.norm(place[0] - situation.future[0]) < 0.05
+    undisturbed = replace(moment, origin=replace(moment.origin, disturbance=0.0))
+    with pytest.raises(TrainingError, match="cannot be driven again: another version of the simulator"):
+        situation_of(undisturbed, RIG)
