@@ -41,8 +41,8 @@ class Memory:
     """Of one drive, and no larger than its last observation. Time that goes back, other cameras or another model begin
     anew.
 
-    features: by group of frames. reasoning: the tokens of each sample of the last plan. passes: of the language model
-    that they took after the prompt's.
+    features: by group of frames. reasoning: the tokens of each sample of the last plan, then of sentences said before,
+    the newest first. passes: of the language model that the last plan's took after the prompt's.
     """
 
     features: dict[Group, VisionFeatures] = field(default_factory=dict)
