@@ -149,12 +149,17 @@ def quickly(engine: Engine, tick: Tick, memory: Memory | None = None, **changes:
     return engine.sample(prompt, pictures, *tick.history, memory=memory, **options(**changes))
 
 
-def check_same(made: Samples, expected: Samples) -> None:
+def check_same(made: Samples, expected: Samples, allowed: float = 1e-4) -> None:
     assert made.reasoning.tokens.tolist() == expected.reasoning.tokens.tolist()
     assert made.reasoning.complete.tolist() == expected.reasoning.complete.tolist()
     assert made.reasoning.length.tolist() == expected.reasoning.length.tolist()
-    assert float((made.xyz - expected.xyz).abs().max()) <= 1e-4
-    assert float((made.rot - expected.rot).abs().max()) <= 1e-4
+    assert apart(made, expected) <= allowed
+    assert float((made.rot - expected.rot).abs().max()) <= allowed
+
+
+def apart(one: Samples, other: Samples) -> float:
+    """The largest difference of a coordinate, in metres."""
+    return float((one.xyz - other.xyz).abs().max())
 
 
 def check_drive(engine: Engine, ticks: Sequence[Tick], memory: Memory | None, **changes: Any) -> None:

@@ -32,6 +32,10 @@ from alpamayo_ros.vla.sampling import (
     Sampling,
     next_tokens,
 )
+from alpamayo_ros.vla.vision import VisionFeatures
+
+USUAL_LIMIT = 256
+"""Tokens of reasoning that a cache always has room for, so that a shorter plan, such as a warm-up, makes none anew."""
 
 
 class Engine:
@@ -94,22 +98,16 @@ class Engine:
         reasoning = self._reason(reading, draft, num_samples, sampling, seed, max_new_tokens, memory)
         clock.lap("reasoning")
         if autoregressive:
-            streams = RowStreams(seed, num_samples, TRAJECTORY_STREAM)
-            context = self._plain_context(reading, reasoning)
+            streams, context = RowStreams(seed, num_samples, TRAJECTORY_STREAM), self._plain_context(reading, reasoning)
             action = self.model.speak_action(context, reasoning, lambda logits: next_tokens(logits, sampling, streams))
             clock.lap("trajectory_tokens")
         else:
             readings = [(reading, self._visible(reading, reasoning))]
             if guidance is not None:
-                unguided = guidance.prompt_without_route
-                cache = self._cache("without route", num_samples, unguided.ids.shape[1], max_new_tokens)
-                other = self._reader.read(unguided, features, cache)
-                cache.spread(other.length)
-                self._reader.say(other, reasoning.tokens, other.length)
-                readings.append((other, [other.length + length for length in reasoning.length.tolist()]))
+                readings.append(self._listen(guidance.prompt_without_route, features, reasoning, max_new_tokens))
             weight = 1.0 if guidance is None else guidance.weight
             noise = RowStreams(seed, num_samples, NOISE_STREAM).normal(self.model.config.action_space.n_waypoints, 2)
-            action = self._act((noise * noise_temperature), num_flow_steps, readings, reasoning, weight)
+            action = self._act(noise * noise_temperature, num_flow_steps, readings, reasoning, weight)
             clock.lap("flow_matching")
         samples = self.model.drive(reasoning, action, history_xyz, history_rot)
         clock.lap("unicycle")
@@ -137,6 +135,16 @@ class Engine:
         reading.cache.spread(reading.length + reasoning.tokens.shape[1])
         parts = (reasoning.tokens, reasoning.complete, reasoning.length)
         return Reasoning(*(part.repeat_interleave(samples, dim=0) for part in parts))
+
+    def _listen(
+        self, prompt: PromptBatch, features: VisionFeatures, reasoning: Reasoning, limit: int
+    ) -> tuple[Reading, list[int]]:
+        """Another prompt, behind which the same reasoning was said, and how many columns each row may see of it."""
+        cache = self._cache("without route", len(reasoning.tokens), prompt.ids.shape[1], limit)
+        reading = self._reader.read(prompt, features, cache)
+        cache.spread(reading.length)
+        self._reader.say(reading, reasoning.tokens, reading.length)
+        return reading, [reading.length + length for length in reasoning.length.tolist()]
 
     def _visible(self, reading: Reading, reasoning: Reasoning) -> list[int]:
         """How many columns the trajectory of each row may see: what is in the cache of its reasoning, without an
@@ -197,7 +205,7 @@ class Engine:
         behind = max(
             config.tokens_per_future_traj + 1, config.action_space.n_waypoints + SPAN, LONGEST_DRAFT + 1 + SPAN
         )
-        needed = prompt_length + self._reader.rounded(max_new_tokens) + behind
+        needed = prompt_length + self._reader.rounded(max(max_new_tokens, USUAL_LIMIT)) + behind
         cache = self._caches.get(name)
         if cache is None or cache.rows != rows or cache.capacity < needed:
             # Passes were recorded over the old one.

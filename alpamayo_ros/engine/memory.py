@@ -38,10 +38,11 @@ Group = tuple[SeenFrame, ...]
 
 @dataclass
 class Memory:
-    """Of one drive, and no larger than its last observation. Time that does not go on, or other cameras, begin anew.
+    """Of one drive, and no larger than its last observation. Time that goes back, other cameras or another model begin
+    anew.
 
-    features: by group of frames. reasoning: the tokens of each sample of the last plan. passes: of the language model
-    that they took after the prompt's.
+    features: by group of frames. reasoning: the tokens of each sample of the last plan, then of sentences said before,
+    the newest first. passes: of the language model that the last plan's took after the prompt's.
     """
 
     features: dict[Group, VisionFeatures] = field(default_factory=dict)
@@ -50,16 +51,20 @@ class Memory:
     _frames: dict[tuple[int, int], SeenFrame] = field(default_factory=dict)
     _roles: tuple[int, ...] = ()
     _newest_ns: int | None = None
+    _owner: object = None
 
     def clear(self) -> None:
         self.features, self.reasoning, self.passes, self._frames = {}, [], 0, {}
-        self._roles, self._newest_ns = (), None
+        self._roles, self._newest_ns, self._owner = (), None, None
 
-    def look(self, cameras: Sequence[CameraPictures], resize: Callable[[np.ndarray], Tensor]) -> list[list[SeenFrame]]:
+    def look(
+        self, cameras: Sequence[CameraPictures], resize: Callable[[np.ndarray], Tensor], owner: object
+    ) -> list[list[SeenFrame]]:
         """The frames of each camera, resized where they are not those of the last look. A stamp alone proves nothing:
-        frames are the same when their pixels are."""
+        frames are the same when their pixels are. owner: who resizes and encodes them."""
         roles, newest = tuple(camera.role for camera in cameras), max(camera.stamps_ns[-1] for camera in cameras)
-        if roles != self._roles or (self._newest_ns is not None and newest < self._newest_ns):
+        goes_back = self._newest_ns is not None and newest < self._newest_ns
+        if goes_back or roles != self._roles or owner is not self._owner:
             self.clear()
         seen: dict[tuple[int, int], SeenFrame] = {}
         for camera in cameras:
@@ -69,5 +74,5 @@ class Memory:
                     kept = pixels.copy()
                     known = SeenFrame(kept, resize(kept))
                 seen[camera.role, stamp] = known
-        self._frames, self._roles, self._newest_ns = seen, roles, newest
+        self._frames, self._roles, self._newest_ns, self._owner = seen, roles, newest, owner
         return [[seen[camera.role, stamp] for stamp in camera.stamps_ns] for camera in cameras]

@@ -75,19 +75,24 @@ class Reader:
         cos, sin = (
             torch.cat([part.to(self._device), behind[None]], dim=1) for part, behind in zip(told, more, strict=True)
         )
-        whole = torch.tensor([ids + fed])
         if cache.prefix != ids[:head]:
-            self._read(whole[:, :head], (cos, sin), 0, None, cache, 1)
+            self._read(ids[:head], (cos, sin), 0, None, cache, 1)
         cache.prefix = ids[:head]
-        logits = self._read(whole[:, head:], (cos, sin), head, features, cache, 1 + len(fed))
+        logits = self._read(ids[head:] + fed, (cos, sin), head, features, cache, 1 + len(fed))
         return Reading(cache, length, delta, logits[:, : 1 + len(draft)])
 
     def _read(
-        self, ids: Tensor, rotary: Rotary, start: int, features: VisionFeatures | None, cache: StaticCache, asked: int
+        self,
+        ids: list[int],
+        rotary: Rotary,
+        start: int,
+        features: VisionFeatures | None,
+        cache: StaticCache,
+        asked: int,
     ) -> Tensor:
-        """Tokens (1, T) at columns from `start`: logits (1, asked, words) of what follows the last of them. rotary: of
-        all columns."""
-        end = start + ids.shape[1]
+        """Tokens at columns from `start`: logits (1, asked, words) of what follows the last of them. rotary: of all
+        columns."""
+        end = start + len(ids)
 
         def prefill(ids: Tensor, cos: Tensor, sin: Tensor, columns: Tensor, *pictures: Tensor) -> tuple[Tensor]:
             hidden, deepstack = self._embed(ids), None
@@ -100,11 +105,11 @@ class Reader:
 
         pictures: tuple[Tensor, ...] = ()
         if features is not None:
-            where = torch.nonzero(ids[0] == self._config.image_token_id)[:, 0]
+            where = torch.tensor([place for place, token in enumerate(ids) if token == self._config.image_token_id])
             pictures = where.to(self._device), *features
         columns = torch.arange(start, end, device=self._device)
         angles = (part[:, start:end].to(self._dtype) for part in rotary)
-        inputs = (ids.to(self._device), *angles, columns, *pictures)
+        inputs = (torch.tensor([ids], device=self._device), *angles, columns, *pictures)
         key = ("prefill", id(cache), start, asked, *(part.shape for part in inputs))
         return self._graphs.run(key, prefill, *inputs)[0]
 

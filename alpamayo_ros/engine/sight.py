@@ -48,7 +48,7 @@ class Sight:
         """Frames of cameras, each with the same number of them. Raises ModelInputError."""
         if memory is None or not self._remembers:
             memory = Memory()
-        frames = memory.look(cameras, self._resize)
+        frames = memory.look(cameras, self._resize, self)
         vision = self._config.vision
         depth = vision.temporal_patch_size if vision.tubelets else 1
         groups: list[tuple[Group, Grids]] = []

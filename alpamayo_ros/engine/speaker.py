@@ -10,7 +10,7 @@ from __future__ import annotations
 import torch
 
 from alpamayo_ros.engine.choice import Chooser
-from alpamayo_ros.engine.draft import LONGEST_DRAFT, guess
+from alpamayo_ros.engine.draft import LONGEST_DRAFT, SENTENCES, guess
 from alpamayo_ros.engine.memory import Memory
 from alpamayo_ros.engine.reader import Reader, Reading
 from alpamayo_ros.vla.model import AlpamayoModel, Reasoning, ended_rows
@@ -25,7 +25,7 @@ class Speaker:
 
     def first_draft(self, memory: Memory | None) -> list[int]:
         """What to read with the prompt: one draft for all samples, as the prompt is read once for all."""
-        return guess(memory.reasoning[0], [], LONGEST_DRAFT) if memory is not None and memory.reasoning else []
+        return guess(memory.reasoning, [], LONGEST_DRAFT) if memory is not None and memory.reasoning else []
 
     def reason(
         self, reading: Reading, draft: list[int], rows: int, chooser: Chooser, limit: int, memory: Memory | None
@@ -51,7 +51,8 @@ class Speaker:
         reasoning = ended_rows(torch.tensor(said, device=self._device), self._begin, self._end, self._pad)
         if memory is not None:
             lengths = reasoning.length.tolist()
-            memory.reasoning = [row[:length] for row, length in zip(said, lengths, strict=True)]
+            told = [row[:length] for row, length in zip(said, lengths, strict=True)]
+            memory.reasoning = told + [words for words in last if words not in told][:SENTENCES]
             memory.passes = passes
         return reasoning
 
@@ -79,6 +80,7 @@ class Speaker:
         """A draft for each row, all of one length."""
         if not last:
             return [[] for _ in said]
-        drafts = [guess(last[min(row, len(last) - 1)], words, LONGEST_DRAFT) for row, words in enumerate(said)]
+        # Each row begins with what it said in the last plan itself.
+        drafts = [guess([*last[row : row + 1], *last], words, LONGEST_DRAFT) for row, words in enumerate(said)]
         longest = max(map(len, drafts))
         return [draft + [self._pad] * (longest - len(draft)) for draft in drafts]

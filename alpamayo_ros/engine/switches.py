@@ -29,7 +29,8 @@ class Switches:
         token). On CUDA with activations it is a float8 product; elsewhere weights are widened for each product.
     shared_reasoning: all samples follow the reasoning of the first.
     skip_reasoning: no reasoning at all, straight to the trajectory.
-    Fewer flow steps are an option of each plan (`flow_steps`).
+    Fewer flow steps are an option of each plan (`flow_steps`). Keeping keys and values of old frames from one plan to
+    the next ("streaming") is not here: all later tokens would see other positions than they were trained with.
     """
 
     vision_cache: bool = True

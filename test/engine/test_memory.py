@@ -106,6 +106,12 @@ def test_another_size(engine, work):
     assert told(engine, at(TICKS[0], images=smaller), memory, work) == {"resized": 2, "encoded": 4}
 
 
+def test_another_model_begins_anew(engine, work):
+    memory, other = Memory(), Engine(model("15"), Switches())
+    told(engine, TICKS[0], memory, work)
+    assert told(other, TICKS[0], memory, work) == {"resized": 4, "encoded": 4}
+
+
 def test_what_is_cleared_is_gone(engine, work):
     memory = Memory()
     told(engine, TICKS[0], memory, work)

@@ -40,7 +40,15 @@ OLD = [5, 6, 7, 8, 5, 6, 9]
     ],
 )
 def test_guess(spoken, expected):
-    assert guess(OLD, spoken, 4) == expected
+    assert guess([OLD], spoken, 4) == expected
+
+
+def test_guess_among_sentences():
+    older = [[5, 6, 3, 4], [9, 7, 7], [5, 6, 3, 1]]
+    assert guess([OLD, *older], [5, 6, 3], 4) == [4]
+    assert guess([OLD, *older], [5, 6, 3, 1], 4) == OLD[4:]
+    assert guess([OLD, *older], [2, 7], 4) == [8, 5, 6, 9]
+    assert guess([OLD, *older], [2, 9], 4) == [7, 7]
 
 
 @pytest.fixture
@@ -60,13 +68,26 @@ def passes(monkeypatch) -> list[int]:
 @pytest.mark.parametrize("sampling", [GREEDY, Sampling(0.6, 0.98)])
 def test_a_draft_that_is_right_needs_no_pass_of_its_own(sampling, passes):
     engine, memory, tick = Engine(model("tiny"), Switches()), Memory(), drive("tiny", 1)[0]
-    first = quickly(engine, tick, memory, sampling=sampling)
+    first = quickly(engine, tick, memory, sampling=sampling, max_new_tokens=64)
     length = int(first.reasoning.length)
     assert passes == [1] * length
     passes.clear()
-    check_same(quickly(engine, tick, memory, sampling=sampling), first)
+    check_same(quickly(engine, tick, memory, sampling=sampling, max_new_tokens=64), first)
     # It was read with the prompt.
     assert passes == []
+
+
+def test_a_sentence_that_was_said_before_comes_back_in_one_pass(passes):
+    """Two plans with other words between each other, as when one cause takes over from another."""
+    engine, memory, tick = Engine(model("r1"), Switches()), Memory(), drive("r1", 1)[0]
+    seeds = {tuple(known(engine.model, tick, seed=seed).reasoning.tokens[0].tolist()): seed for seed in range(12)}
+    one, other, *_ = seeds.values()
+    for seed in (one, other):
+        quickly(engine, tick, memory, seed=seed)
+    for seed in (one, other):
+        passes.clear()
+        check_same(quickly(engine, tick, memory, seed=seed), known(engine.model, tick, seed=seed))
+        assert len(passes) == 1
 
 
 @pytest.mark.parametrize("name", ["tiny", "r1"])
@@ -92,10 +113,10 @@ def test_drafts_that_are_wrong_change_nothing(name, num_samples, passes):
     }
     for what, drafts in spoiled.items():
         memory = Memory()
-        memory.look(tick.cameras, engine._sight._resize)
+        memory.look(tick.cameras, engine._sight._resize, engine._sight)
         memory.reasoning = drafts
         check_same(quickly(engine, tick, memory, num_samples=num_samples), expected)
-        assert memory.reasoning == right, what
+        assert memory.reasoning[:num_samples] == right, what
 
 
 def test_rows_that_end_at_different_places():
