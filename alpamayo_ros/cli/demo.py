@@ -7,22 +7,16 @@ import json
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import click
 
 from alpamayo_ros.cli.places import check_folder
 
-if TYPE_CHECKING:
-    from alpamayo_ros.nodes.demo import DemoModel
-
-TINY = "alpamayo-tiny"
-STAND_IN = Path(__file__).parents[2] / "test/golden"
-"""Of a checkout: a model with random weights, and the folder of its language model."""
-
 
 @click.command()
-@click.option("--model", help=f"A model folder, a shipped model's name, or a hub id; by default {TINY}.")
+@click.option(
+    "--model", default="alpamayo-tiny", show_default=True, help="A model folder, a shipped model's name, or a hub id."
+)
 @click.option("--language-model", type=Path, help="Folder of the language model that a released config names.")
 @click.option("--device", default="", help="cpu, cuda, cuda:1 …; by default the GPU when there is one.")
 @click.option("--samples", type=click.IntRange(1, 64), default=1, show_default=True, help="Trajectories of each plan.")
@@ -32,7 +26,7 @@ STAND_IN = Path(__file__).parents[2] / "test/golden"
 @click.option("--output", type=Path, default=Path("demo"), show_default=True, help="Folder; must be new.")
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON; what happens goes to standard error.")
 def demo(
-    model: str | None,
+    model: str,
     language_model: Path | None,
     device: str,
     samples: int,
@@ -51,7 +45,7 @@ def demo(
         raise click.ClickException(f"{output} exists already; remove it or choose another --output")
     check_folder(output, output)
     try:
-        from alpamayo_ros.nodes.demo import run_demo
+        from alpamayo_ros.nodes.demo import DemoModel, run_demo
         from alpamayo_ros.nodes.domains import DomainError
         from alpamayo_ros.nodes.planner_process import PlannerError
         from alpamayo_ros.nodes.topic_driver import NoPlanError
@@ -62,10 +56,11 @@ def demo(
         ) from None
     from tqdm import tqdm
 
+    from alpamayo_ros.policy import find_model
+
     say = functools.partial(click.echo, err=as_json)
-    chosen = _model(model, language_model, say)
     options = {"device": device, "num_samples": samples, "gate_policy": "hold_back" if hold_back else "flag"}
-    chosen.options.update(options)
+    chosen = DemoModel(find_model(model), language_model, options)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that all is cleaned up
     output.mkdir(parents=True)
     try:
@@ -82,23 +77,3 @@ def demo(
     say(f"wrote {', '.join(str(output / name) for name in ('drive.mp4', 'drive.png', 'bag', 'summary.json'))}")
     if as_json:
         click.echo(json.dumps([scene.figures() for scene in scenes]))
-
-
-def _model(name: str | None, language_model: Path | None, say: Any) -> DemoModel:
-    """The model that is asked for, or the newest there is. Raises CheckpointError."""
-    from alpamayo_ros.nodes.demo import DemoModel
-    from alpamayo_ros.policy import find_model
-    from alpamayo_ros.vla.errors import CheckpointError
-
-    if name is not None:
-        return DemoModel(find_model(name), language_model, {})
-    try:
-        return DemoModel(find_model(TINY), None, {})
-    except CheckpointError:
-        if not STAND_IN.is_dir():
-            raise
-    say(
-        "No trained model ships yet: this one has random weights. Its words and paths mean nothing, and it will soon "
-        "be off the road."
-    )
-    return DemoModel(STAND_IN / "ar1_tiny", STAND_IN / "vlm_tiny", {"max_reasoning_tokens": 16})

@@ -69,7 +69,6 @@ def test_the_demo_drives_and_keeps_everything(tmp_path: Path) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "random weights" in done.stderr or (ROOT / "models/alpamayo-tiny").is_dir()
     figures = json.loads(done.stdout)
     assert figures == json.loads((output / "summary.json").read_text())
     assert [row["kind"] for row in figures] == [scene.kind for scene in SCENES]
