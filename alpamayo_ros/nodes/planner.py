@@ -28,6 +28,7 @@ from rclpy.parameter import Parameter
 from std_msgs.msg import Header, String
 
 from alpamayo_ros.nodes.health import Health
+from alpamayo_ros.nodes.names import PLANNER
 from alpamayo_ros.nodes.parameters import HOLD_BACK, ParameterError, declare, read
 from alpamayo_ros.nodes.planning_loop import Planned, PlanningLoop
 from alpamayo_ros.nodes.publishers import PlanPublishers
@@ -39,7 +40,6 @@ from alpamayo_ros.types import CameraFrames, CameraRole, EgoHistory, Observation
 
 _DONE, _FAILED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
-NODE = "alpamayo_planner"
 
 Transition = Callable[["PlannerNode", LifecycleState], TransitionCallbackReturn]
 
@@ -63,7 +63,7 @@ class PlannerNode(LifecycleNode):
     """Publishes below its own name; see `PlanPublishers` for what. Hears the topics of its rig and ~/navigation."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(NODE, **options)
+        super().__init__(PLANNER, **options)
         declare(self)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
@@ -310,7 +310,7 @@ def main() -> None:
     try:
         node = PlannerNode()
     except (ParameterError, ParameterException) as error:
-        get_logger(NODE).fatal(f"not started: {error}")
+        get_logger(PLANNER).fatal(f"not started: {error}")
         rclpy.try_shutdown()
         sys.exit(1)
     executor = SingleThreadedExecutor()
