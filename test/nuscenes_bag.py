@@ -38,7 +38,7 @@ def nuscenes_records(
     for i, (camera, phase) in enumerate(PHASES_MS.items()):
         wide = cv2.resize(pictures[i % len(pictures)], (width + width // 4, height))
         for number, ns in enumerate(range(START + phase * MS, START + round(seconds * 1e9) + 1, FRAME_NS)):
-            shift = (number * 10) % (width // 4)
+            shift = (number * width // 160) % (width // 4)
             part = np.ascontiguousarray(wide[:, shift : shift + width])
             records.append(Record(f"/{camera}/image_rect_compressed", ns, image(ns, part, raw=False)))
     poses = range(START + 7 * MS, START + round(seconds * 1e9) + 1, 20 * MS)
