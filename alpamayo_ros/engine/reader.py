@@ -125,7 +125,8 @@ class Reader:
 
         def block(tokens: Tensor, cos: Tensor, sin: Tensor, columns: Tensor) -> tuple[Tensor]:
             visible = None
-            if end > size + start or size > 1:
+            # The pass is used again at other columns before the same end: where it begins is no reason to see all.
+            if self._rounded or size > 1:
                 visible = (torch.arange(end, device=tokens.device) <= columns[:, None])[None]
             hidden = self._stack(self._embed(tokens), (cos, sin), Place(cache, columns, end, visible))
             return (self._logits(hidden),)

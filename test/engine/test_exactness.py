@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+import torch
 from ticks import (
     DRAWN,
     apart,
@@ -63,6 +64,21 @@ def test_all_switches(name, num_samples, sampling):
 def test_sizes_as_they_are_rounded_for_recorded_passes(name, num_samples):
     engine = Engine(model(name), ALL, rounded=True)
     check_drive(engine, drive(name, 3), Memory(), num_samples=num_samples)
+
+
+def test_a_pass_whose_first_token_stood_in_its_last_column():
+    """There it saw all columns; the same pass, over a later plan's columns, may not."""
+    engine, tick, word = Engine(model("r1"), ALL, rounded=True), drive("r1", 1)[0], torch.tensor([[9]])
+    pictures = engine.look(tick.cameras)
+    with torch.inference_mode():
+        prompt, features = prompt_of(engine.model, tick, pictures.grid_thw), engine._sight.encode(pictures)
+        cache = engine._cache("told", 1, prompt.ids.shape[1], 20)
+        reading = engine._reader.read(prompt, features, cache)
+        expected = engine._reader.say(reading, word, reading.length).clone()
+        engine._graphs.forget()
+        last = engine._reader.span(reading.length + 1) - 1
+        engine._reader.say(reading, word, last)
+        torch.testing.assert_close(engine._reader.say(reading, word, reading.length), expected)
 
 
 def test_a_limit_that_cuts_reasoning_off():
