@@ -105,7 +105,9 @@ class Reader:
 
         pictures: tuple[Tensor, ...] = ()
         if features is not None:
-            where = torch.tensor([place for place, token in enumerate(ids) if token == self._config.image_token_id])
+            # Not in what is fed behind the prompt: a draft may name a place for a picture, and there is none for it.
+            prompt = ids[: len(ids) - asked + 1]
+            where = torch.tensor([place for place, token in enumerate(prompt) if token == self._config.image_token_id])
             pictures = where.to(self._device), *features
         columns = torch.arange(start, end, device=self._device)
         angles = (part[:, start:end].to(self._dtype) for part in rotary)
