@@ -208,8 +208,9 @@ class Engine:
         needed = prompt_length + self._reader.rounded(max(max_new_tokens, USUAL_LIMIT)) + behind
         cache = self._caches.get(name)
         if cache is None or cache.rows != rows or cache.capacity < needed:
-            # Passes were recorded over the old one.
-            self._graphs.forget()
+            if cache is not None:
+                # Passes were recorded over the old one.
+                self._graphs.forget()
             capacity = -(-needed // SPAN) * SPAN
             cache = StaticCache(config.language, rows, capacity, self.model.device, self.model.dtype)
             self._caches[name] = cache
