@@ -56,6 +56,11 @@ class Engine:
         self._drafts = switches.speculation and not switches.skip_reasoning
         self._caches: dict[str, StaticCache] = {}
 
+    @property
+    def cache_bytes(self) -> int:
+        """Of keys and values, as they were made for the last plan."""
+        return sum(cache.keys.nbytes + cache.values.nbytes for cache in self._caches.values())
+
     def look(self, cameras: Sequence[CameraPictures], memory: Memory | None = None) -> Pictures:
         """Pictures of cameras, ascending by role and with the same number of frames, for `sample`.
 
