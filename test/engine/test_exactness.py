@@ -6,6 +6,7 @@ import dataclasses
 
 import pytest
 import torch
+from golden_data import FOLDER, MODELS
 from ticks import (
     DRAWN,
     apart,
@@ -14,6 +15,7 @@ from ticks import (
     drive,
     invented,
     model,
+    muted,
     plainly,
     prompt_of,
     quickly,
@@ -25,6 +27,7 @@ from ticks import (
 from alpamayo_ros.engine.engine import Engine
 from alpamayo_ros.engine.memory import Memory
 from alpamayo_ros.engine.switches import PLAIN, Switches
+from alpamayo_ros.vla.checkpoint import load_model
 from alpamayo_ros.vla.model import Guidance
 from alpamayo_ros.vla.sampling import GREEDY, Sampling
 
@@ -121,6 +124,15 @@ def test_navigation_and_guidance(name, weight, num_samples):
         guidance = Guidance(prompt_of(engine.model, tick, engine.look(tick.cameras).grid_thw), weight)
         changes = {"guidance": guidance, "num_samples": num_samples}
         check_same(quickly(engine, told, memory, **changes), plainly(engine.model, told, **changes))
+
+
+def test_pictures_that_are_added_behind_the_last_layer():
+    """As many deepstack features as layers: the engine has left the pictures behind by then."""
+    loaded = load_model(FOLDER / MODELS["r1"], language_model=FOLDER / "vlm_tiny")
+    muted(loaded).config = model("r1").config
+    for stack in (loaded.vlm.model.language_model, loaded.expert):
+        stack.layers = stack.layers[:2]
+    check_drive(Engine(loaded, ALL), drive("r1", 2), Memory())
 
 
 def test_cameras_of_different_sizes():
