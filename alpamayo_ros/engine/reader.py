@@ -76,8 +76,9 @@ class Reader:
             torch.cat([part.to(self._device), behind[None]], dim=1) for part, behind in zip(told, more, strict=True)
         )
         if cache.prefix != ids[:head]:
+            cache.prefix = []  # until it is there: who runs out of memory on the way may plan again
             self._read(ids[:head], (cos, sin), 0, None, cache, 1)
-        cache.prefix = ids[:head]
+            cache.prefix = ids[:head]
         logits = self._read(ids[head:] + fed, (cos, sin), head, features, cache, 1 + len(fed))
         return Reading(cache, length, delta, logits[:, : 1 + len(draft)])
 

@@ -142,6 +142,26 @@ def test_cameras_of_different_sizes():
     check_drive(Engine(model("r1"), ALL), [mixed, mixed], Memory())
 
 
+@torch.inference_mode()
+def test_a_head_that_was_read_in_part(monkeypatch):
+    """As when memory is short in the middle of it: the one before is not there any more."""
+    engine, tick = Engine(model("r1"), ALL), drive("r1", 1)[0]
+    expected, reader = quickly(engine, tick), engine._reader
+    stack, pictures = reader._stack, engine.look(tick.cameras)
+    other = prompt_of(engine.model, tick, pictures.grid_thw)
+    other.ids[0, 0] += 1
+
+    def fails(*inputs):
+        stack(*inputs)
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(reader, "_stack", fails)
+    with pytest.raises(torch.OutOfMemoryError):
+        reader.read(other, engine._sight.encode(pictures), engine._caches["told"])
+    monkeypatch.undo()
+    check_same(quickly(engine, tick), expected)
+
+
 def test_more_samples_later():
     """The cache is made anew, and everything that was recorded over it."""
     engine, memory = Engine(model("r1"), ALL), Memory()
