@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from ticks import drive, known, model, quickly
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
 from alpamayo_ros.engine import graphs as graphs_module
 from alpamayo_ros.engine.cache import StaticCache
@@ -57,6 +58,16 @@ def test_float8(activations, error):
     weight = layers()[0].weight
     exact, rough = F.linear(X, weight), Float8(weight, activations=activations)(X)
     assert 0.005 < float((rough - exact).norm() / exact.norm()) < error
+
+
+@pytest.mark.parametrize(("inner", "out"), [(640, 3440), (1720, 320), (320, 24)])
+@torch.inference_mode()
+def test_float8_products_have_layouts_that_cuda_takes(inner, out):
+    """Tensors without values are refused as the real ones would be: 1720 is a width of the shape 0.5b."""
+    with FakeTensorMode():
+        weight, x = (torch.empty(*size, inner, device="cuda", dtype=torch.bfloat16) for size in ((out,), (2, 5)))
+        product = Float8(weight, activations=True)(x)
+        assert (product.shape, product.dtype) == ((2, 5, out), torch.bfloat16)
 
 
 def test_recorded_passes_read_their_own_buffers():

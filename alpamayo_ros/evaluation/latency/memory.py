@@ -18,9 +18,9 @@ _MB = 1e6
 def memory_report(subject: Subject, settings: Settings, *, samples: Sequence[int], kind: str) -> dict[str, Any]:
     """samples: the numbers K that are planned with, in turn, over the same few ticks, drawn before.
 
-    weights_mb: as stored. Of each K: cache_mb, the key-value cache as the engine made it; working_mb, the highest use above
-    what was in use before the first plan, the cache among it; peak_mb, the highest in all. Use is that of tensors on a
-    GPU, and of resident pages on a CPU, libraries and pictures among them. Raises EvaluationError.
+    weights_mb: as stored. Of each K: cache_mb, the key-value cache as the engine made it; working_mb, the highest use
+    above what was in use before the first plan, the cache among it; peak_mb, the highest in all. Use is that of tensors
+    on a GPU, and of resident pages on a CPU, libraries and pictures among them. Raises EvaluationError.
     """
     device, config = subject.model.device, subject.model.config
     seen = list(consecutive_observations(config, SETTLING + 2, kind=kind, size=subject.size))

@@ -28,8 +28,8 @@ def roofline_report(subject: Subject, settings: Settings, *, ticks: int, kind: s
     if float8 != "off":
         # Weights in half the bytes and products at another rate: against these floors they would pass for better.
         raise EvaluationError(
-            f"roofline knows floors of bfloat16 and float32 alone, and float8 is {float8}; leave it off, or see what it "
-            "brings with bench latency"
+            f"roofline knows floors of bfloat16 and float32 alone, and float8 is {float8}; leave it off, or see "
+            "what it brings with bench latency"
         )
     timings = run(subject, settings, ticks, kind)
     device, dtype = subject.model.device, subject.model.dtype
