@@ -125,6 +125,11 @@ def test_switches():
     assert found["coc_tokens"] == 0
 
 
+def test_without_reasoning_no_draft_saves_a_pass():
+    found = report("latency", "--switch", "skip_reasoning=on", "--ticks", 1)
+    assert (found["coc_tokens"], found["passes"]) == (0, None)
+
+
 def test_float8_is_a_precision():
     found = report("latency", "--precision", "fp8", "--ticks", 1)
     assert (found["precision"], found["exactness"]) == ("fp8", "approximate")
