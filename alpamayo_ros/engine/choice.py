@@ -47,8 +47,10 @@ def _quickly(logits: Tensor, sampling: Sampling, draws: np.ndarray) -> tuple[np.
     width = min(LIKELIEST, logits.shape[1])
     scores = logits / sampling.temperature
     top, ids = scores.topk(width, dim=-1)
+    # Below the largest, as in a softmax: of scores of thousands, the logarithm of their sum is too coarse in float32.
+    total = (scores - top[:, :1]).logsumexp(dim=-1, keepdim=True)
     # One transfer from the device.
-    parts = torch.stack([(top - scores.logsumexp(dim=-1, keepdim=True)).exp().double(), top.double(), ids.double()])
+    parts = torch.stack([(top - top[:, :1] - total).exp().double(), top.double(), ids.double()])
     likely, ranked, tokens = parts.cpu().numpy()
     settled = np.ones(len(likely), dtype=bool)
     whole = np.ones((len(likely), 1))

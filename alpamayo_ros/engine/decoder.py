@@ -62,7 +62,8 @@ class Stack:
             # Of tokens that nobody asks for, the last layer gives keys and values only.
             asked = place.causal if index == len(self._layers) - 1 else 0
             hidden = layer(hidden, rotary, place, index, mask, asked)
-            if deepstack is not None and index < len(deepstack[1]):
+            # Where only some are asked for, the pictures before them are gone.
+            if deepstack is not None and not asked and index < len(deepstack[1]):
                 hidden.index_add_(1, deepstack[0], deepstack[1][index][None].to(hidden.dtype))
         return normalised(hidden, self._norm)
 

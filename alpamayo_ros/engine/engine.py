@@ -56,6 +56,11 @@ class Engine:
         self._drafts = switches.speculation and not switches.skip_reasoning
         self._caches: dict[str, StaticCache] = {}
 
+    @property
+    def cache_bytes(self) -> int:
+        """Of keys and values, as they were made for the last plan."""
+        return sum(cache.keys.nbytes + cache.values.nbytes for cache in self._caches.values())
+
     def look(self, cameras: Sequence[CameraPictures], memory: Memory | None = None) -> Pictures:
         """Pictures of cameras, ascending by role and with the same number of frames, for `sample`.
 
@@ -208,8 +213,9 @@ class Engine:
         needed = prompt_length + self._reader.rounded(max(max_new_tokens, USUAL_LIMIT)) + behind
         cache = self._caches.get(name)
         if cache is None or cache.rows != rows or cache.capacity < needed:
-            # Passes were recorded over the old one.
-            self._graphs.forget()
+            if cache is not None:
+                # Passes were recorded over the old one.
+                self._graphs.forget()
             capacity = -(-needed // SPAN) * SPAN
             cache = StaticCache(config.language, rows, capacity, self.model.device, self.model.dtype)
             self._caches[name] = cache

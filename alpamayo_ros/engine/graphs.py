@@ -28,10 +28,11 @@ class Graphs:
     def __init__(self, device: torch.device, *, static: bool) -> None:
         self._device, self._static = device, static
         self._passes: OrderedDict[Hashable, _StaticPass] = OrderedDict()
-        self._pool = torch.cuda.graph_pool_handle() if static and device.type == "cuda" else None
+        self._pool = self._new_pool()
 
     def run(self, key: Hashable, function: Pass, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """What `function` makes of the inputs; it may be overwritten by the next run with this key."""
+        """What `function` makes of the inputs; it may be overwritten by the next run, of whatever key: on CUDA, passes
+        share their memory, and what one leaves is another's scratch paper."""
         if not self._static:
             return function(*inputs)
         if key not in self._passes:
@@ -44,6 +45,11 @@ class Graphs:
     def forget(self) -> None:
         """What passes write into is about to be replaced."""
         self._passes.clear()
+        # PyTorch records nothing more into a pool whose passes are all gone while a tensor in it is still held.
+        self._pool = self._new_pool()
+
+    def _new_pool(self) -> Any:
+        return torch.cuda.graph_pool_handle() if self._static and self._device.type == "cuda" else None
 
 
 class _StaticPass:

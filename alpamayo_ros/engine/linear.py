@@ -41,13 +41,17 @@ class Float8:
     """The weight (out, in) as float8 with a scale for each row; with `activations`, x likewise, for each token."""
 
     def __init__(self, weight: Tensor, *, activations: bool) -> None:
-        self._weight, self._scale = _quantised(weight.detach())
-        self._activations = activations
+        self._out, self._activations = len(weight), activations
+        # Float8 products on CUDA take multiples of 16 only: zeros fill up to them.
+        padded = activations and weight.is_cuda
+        self._spare = -weight.shape[1] % 16 if padded else 0
+        filled = F.pad(weight.detach(), (0, self._spare, 0, -len(weight) % 16 if padded else 0))
+        self._weight, self._scale = _quantised(filled)
 
     def __call__(self, x: Tensor) -> Tensor:
         if not self._activations:
             return F.linear(x, self._weight.to(x.dtype)) * self._scale[:, 0].to(x.dtype)
-        small, scale = _quantised(x)
+        small, scale = _quantised(F.pad(x, (0, self._spare)) if self._spare else x)
         if not x.is_cuda:
             return (F.linear(small.to(x.dtype), self._weight.to(x.dtype)) * scale * self._scale[:, 0]).to(x.dtype)
         product = torch._scaled_mm(
@@ -57,7 +61,7 @@ class Float8:
             scale_b=self._scale.t(),
             out_dtype=torch.bfloat16,
         )
-        return product.reshape(*x.shape[:-1], -1).to(x.dtype)
+        return product.narrow(1, 0, self._out).reshape(*x.shape[:-1], -1).to(x.dtype)
 
 
 def make_linear(weight: Tensor, bias: Tensor | None, switches: Switches) -> Linear:

@@ -76,8 +76,9 @@ class Reader:
             torch.cat([part.to(self._device), behind[None]], dim=1) for part, behind in zip(told, more, strict=True)
         )
         if cache.prefix != ids[:head]:
+            cache.prefix = []  # until it is there: who runs out of memory on the way may plan again
             self._read(ids[:head], (cos, sin), 0, None, cache, 1)
-        cache.prefix = ids[:head]
+            cache.prefix = ids[:head]
         logits = self._read(ids[head:] + fed, (cos, sin), head, features, cache, 1 + len(fed))
         return Reading(cache, length, delta, logits[:, : 1 + len(draft)])
 
@@ -105,7 +106,9 @@ class Reader:
 
         pictures: tuple[Tensor, ...] = ()
         if features is not None:
-            where = torch.tensor([place for place, token in enumerate(ids) if token == self._config.image_token_id])
+            # Not in what is fed behind the prompt: a draft may name a place for a picture, and there is none for it.
+            prompt = ids[: len(ids) - asked + 1]
+            where = torch.tensor([place for place, token in enumerate(prompt) if token == self._config.image_token_id])
             pictures = where.to(self._device), *features
         columns = torch.arange(start, end, device=self._device)
         angles = (part[:, start:end].to(self._dtype) for part in rotary)
@@ -125,7 +128,8 @@ class Reader:
 
         def block(tokens: Tensor, cos: Tensor, sin: Tensor, columns: Tensor) -> tuple[Tensor]:
             visible = None
-            if end > size + start or size > 1:
+            # The pass is used again at other columns before the same end: where it begins is no reason to see all.
+            if self._rounded or size > 1:
                 visible = (torch.arange(end, device=tokens.device) <= columns[:, None])[None]
             hidden = self._stack(self._embed(tokens), (cos, sin), Place(cache, columns, end, visible))
             return (self._logits(hidden),)

@@ -83,8 +83,8 @@ class Sight:
         return VisionFeatures(torch.cat([one for one, _ in order]), torch.cat([deep for _, deep in order], dim=1))
 
     def _encoded(self, rows: Tensor, grids: Grids) -> VisionFeatures:
-        self._tower.prepare(grids)
-        made = self._graphs.run(("vision", grids), lambda rows: self._tower(rows, grids), rows.to(self._device))
+        tables = self._tower.tables(grids)
+        made = self._graphs.run(("vision", grids), lambda rows: self._tower(rows, grids, tables), rows.to(self._device))
         # It outlives the next run.
         return VisionFeatures(*(part.clone() for part in made))
 

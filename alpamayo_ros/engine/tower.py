@@ -16,6 +16,9 @@ from alpamayo_ros.vla.vision import PatchMerger, VisionBlock, VisionFeatures, Vi
 Grids = tuple[tuple[int, int], ...]
 """Height and width of pictures, in patches."""
 
+Tables = tuple[Tensor, Tensor, Tensor]
+"""Of the patches of pictures: embedded positions, and cos and sin of their angles."""
+
 MOST_GRIDS = 16
 """Tables are kept for so many; beyond, they are made anew."""
 
@@ -32,22 +35,24 @@ class Tower:
         weight = tower.patch_embed.proj.weight
         self._embed = make_linear(weight.flatten(1), tower.patch_embed.proj.bias, switches)
         self._dtype = weight.dtype
-        self._tables: dict[Grids, tuple[Tensor, Tensor, Tensor]] = {}
+        self._tables: dict[Grids, Tables] = {}
 
-    def prepare(self, grids: Grids) -> None:
-        """Make the tables of these grids, so that a pass over them needs nothing but its rows."""
+    def tables(self, grids: Grids) -> Tables:
+        """Those of pictures of these grids. Whoever records a pass over them holds them as long as it."""
         if grids in self._tables:
-            return
+            return self._tables[grids]
         if len(self._tables) == MOST_GRIDS:
             self._tables.clear()
         cos, sin = self._tower.rotary(list(grids))
         half = cos.shape[-1] // 2
         signed = torch.cat([-sin[..., :half], sin[..., half:]], dim=-1)
-        self._tables[grids] = self._tower.position_embedding(list(grids)), cos[:, None, None], signed[:, None, None]
+        made = self._tower.position_embedding(list(grids)), cos[:, None, None], signed[:, None, None]
+        self._tables[grids] = made
+        return made
 
-    def __call__(self, rows: Tensor, grids: Grids) -> VisionFeatures:
-        """Encode patch rows (P, 1536) of pictures whose grids were prepared."""
-        position, cos, sin = self._tables[grids]
+    def __call__(self, rows: Tensor, grids: Grids, tables: Tables) -> VisionFeatures:
+        """Encode patch rows (P, 1536) of pictures of these grids and tables."""
+        position, cos, sin = tables
         if self._tower.config.stem_channels:
             rows = self._tower.stem(rows, list(grids))
         hidden = self._embed(rows.to(self._dtype)) + position

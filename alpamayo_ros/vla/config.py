@@ -266,7 +266,7 @@ def _read(document: dict[str, Any], vlm_document: dict[str, Any]) -> ModelConfig
     overrides = document["expert_cfg"]
     expert = dataclasses.replace(language, **_known(DecoderConfig, overrides, "expert_cfg"))
     # The expert writes into the language model's cache, so these cannot differ.
-    for shared in ("num_hidden_layers", "num_key_value_heads", "head_dim"):
+    for shared in ("num_hidden_layers", "num_key_value_heads", "head_dim", "rope_theta"):
         if getattr(expert, shared) != getattr(language, shared):
             raise CheckpointError(
                 f"expert_cfg.{shared} is {getattr(expert, shared)} but the language model has "

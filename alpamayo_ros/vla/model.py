@@ -236,7 +236,8 @@ class AlpamayoModel(nn.Module):
         times = len(reasoning.tokens) // len(context.logits)
         room = context.cache.length + reasoning.tokens.shape[1] + self.config.action_space.n_waypoints
         context = context.repeat(times, room)
-        self.feed(context, reasoning.tokens, reasoning.tokens != self.tokenizer.pad)
+        column = torch.arange(reasoning.tokens.shape[1], device=self.device)
+        self.feed(context, reasoning.tokens, column < reasoning.length[:, None])
         return context
 
     def answer(self, context: Context, choose: Choose, max_new_tokens: int) -> Tensor:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+import torch
+from golden_data import FOLDER, MODELS
 from ticks import (
     DRAWN,
     apart,
@@ -13,6 +15,7 @@ from ticks import (
     drive,
     invented,
     model,
+    muted,
     plainly,
     prompt_of,
     quickly,
@@ -24,6 +27,7 @@ from ticks import (
 from alpamayo_ros.engine.engine import Engine
 from alpamayo_ros.engine.memory import Memory
 from alpamayo_ros.engine.switches import PLAIN, Switches
+from alpamayo_ros.vla.checkpoint import load_model
 from alpamayo_ros.vla.model import Guidance
 from alpamayo_ros.vla.sampling import GREEDY, Sampling
 
@@ -63,6 +67,21 @@ def test_all_switches(name, num_samples, sampling):
 def test_sizes_as_they_are_rounded_for_recorded_passes(name, num_samples):
     engine = Engine(model(name), ALL, rounded=True)
     check_drive(engine, drive(name, 3), Memory(), num_samples=num_samples)
+
+
+def test_a_pass_whose_first_token_stood_in_its_last_column():
+    """There it saw all columns; the same pass, over a later plan's columns, may not."""
+    engine, tick, word = Engine(model("r1"), ALL, rounded=True), drive("r1", 1)[0], torch.tensor([[9]])
+    pictures = engine.look(tick.cameras)
+    with torch.inference_mode():
+        prompt, features = prompt_of(engine.model, tick, pictures.grid_thw), engine._sight.encode(pictures)
+        cache = engine._cache("told", 1, prompt.ids.shape[1], 20)
+        reading = engine._reader.read(prompt, features, cache)
+        expected = engine._reader.say(reading, word, reading.length).clone()
+        engine._graphs.forget()
+        last = engine._reader.span(reading.length + 1) - 1
+        engine._reader.say(reading, word, last)
+        torch.testing.assert_close(engine._reader.say(reading, word, reading.length), expected)
 
 
 def test_a_limit_that_cuts_reasoning_off():
@@ -107,11 +126,40 @@ def test_navigation_and_guidance(name, weight, num_samples):
         check_same(quickly(engine, told, memory, **changes), plainly(engine.model, told, **changes))
 
 
+def test_pictures_that_are_added_behind_the_last_layer():
+    """As many deepstack features as layers: the engine has left the pictures behind by then."""
+    loaded = load_model(FOLDER / MODELS["r1"], language_model=FOLDER / "vlm_tiny")
+    muted(loaded).config = model("r1").config
+    for stack in (loaded.vlm.model.language_model, loaded.expert):
+        stack.layers = stack.layers[:2]
+    check_drive(Engine(loaded, ALL), drive("r1", 2), Memory())
+
+
 def test_cameras_of_different_sizes():
     tick = invented(1)[0]
     odd = dataclasses.replace(tick.cameras[1], images=tick.cameras[1].images[:, :, :96])
     mixed = dataclasses.replace(tick, cameras=(tick.cameras[0], odd))
     check_drive(Engine(model("r1"), ALL), [mixed, mixed], Memory())
+
+
+@torch.inference_mode()
+def test_a_head_that_was_read_in_part(monkeypatch):
+    """As when memory is short in the middle of it: the one before is not there any more."""
+    engine, tick = Engine(model("r1"), ALL), drive("r1", 1)[0]
+    expected, reader = quickly(engine, tick), engine._reader
+    stack, pictures = reader._stack, engine.look(tick.cameras)
+    other = prompt_of(engine.model, tick, pictures.grid_thw)
+    other.ids[0, 0] += 1
+
+    def fails(*inputs):
+        stack(*inputs)
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(reader, "_stack", fails)
+    with pytest.raises(torch.OutOfMemoryError):
+        reader.read(other, engine._sight.encode(pictures), engine._caches["told"])
+    monkeypatch.undo()
+    check_same(quickly(engine, tick), expected)
 
 
 def test_more_samples_later():

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import dataclasses
+import weakref
 
 import pytest
 import torch
 import torch.nn.functional as F
 from ticks import drive, known, model, quickly
 from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 
+from alpamayo_ros.engine import graphs as graphs_module
 from alpamayo_ros.engine.cache import StaticCache
 from alpamayo_ros.engine.engine import Engine
 from alpamayo_ros.engine.graphs import MOST, Graphs
 from alpamayo_ros.engine.linear import Float8, Packed, make_projection
 from alpamayo_ros.engine.memory import Memory
 from alpamayo_ros.engine.switches import PLAIN, Switches
+from alpamayo_ros.engine.tower import MOST_GRIDS
 from alpamayo_ros.policy import find_model
 from alpamayo_ros.vla.checkpoint import load_model
 from alpamayo_ros.vla.model import AlpamayoModel, Reasoning
@@ -56,6 +60,16 @@ def test_float8(activations, error):
     assert 0.005 < float((rough - exact).norm() / exact.norm()) < error
 
 
+@pytest.mark.parametrize(("inner", "out"), [(640, 3440), (1720, 320), (320, 24)])
+@torch.inference_mode()
+def test_float8_products_have_layouts_that_cuda_takes(inner, out):
+    """Tensors without values are refused as the real ones would be: 1720 is a width of the shape 0.5b."""
+    with FakeTensorMode():
+        weight, x = (torch.empty(*size, inner, device="cuda", dtype=torch.bfloat16) for size in ((out,), (2, 5)))
+        product = Float8(weight, activations=True)(x)
+        assert (product.shape, product.dtype) == ((2, 5, out), torch.bfloat16)
+
+
 def test_recorded_passes_read_their_own_buffers():
     calls = []
 
@@ -77,6 +91,43 @@ def test_recorded_passes_read_their_own_buffers():
     assert len(graphs._passes) == MOST
 
 
+def test_passes_are_recorded_into_memory_of_their_own_after_all_were_forgotten(monkeypatch):
+    """PyTorch refuses to record into the memory of passes that are all gone, while a tensor in it is still held
+    (`use_count > 0` in its CUDACachingAllocator)."""
+    pools, used = iter(range(9)), []
+    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: next(pools))
+    monkeypatch.setattr(graphs_module._StaticPass, "_record", lambda self, pool: used.append(pool))
+    graphs = Graphs(torch.device("cuda"), static=True)
+    for key in "ab":
+        graphs.run(key, lambda x: (x,), torch.ones(1))
+    graphs.forget()
+    graphs.run("a", lambda x: (x,), torch.ones(1))
+    assert used == [0, 0, 1]
+
+
+def test_passes_are_forgotten_only_with_the_cache_that_they_were_recorded_over():
+    """Else what a warm-up records would be recorded again by the first plan."""
+    engine, tick = Engine(model("r1"), Switches()), drive("r1", 1)[0]
+    quickly(engine, tick)
+    kept = dict(engine._graphs._passes)
+    assert {key[0] for key in kept} == {"vision", "prefill", "block", "flow"}
+    quickly(engine, tick)
+    assert engine._graphs._passes == kept
+    quickly(engine, tick, num_samples=2)
+    assert not any(key in kept for key in engine._graphs._passes if key[0] != "vision")
+
+
+def test_a_recorded_pass_of_the_tower_keeps_its_tables():
+    """On CUDA it reads them where they were when it was recorded, however many other grids came since."""
+    engine, tick = Engine(model("r1"), Switches()), drive("r1", 1)[0]
+    quickly(engine, tick)
+    [position] = (weakref.ref(tables[0]) for tables in engine._sight._tower._tables.values())
+    for width in range(1, MOST_GRIDS + 1):
+        engine._sight._tower.tables(((2, 2 * width),))
+    assert len(engine._sight._tower._tables) < MOST_GRIDS
+    assert position() is not None
+
+
 def test_passes_that_are_not_recorded_read_what_they_are_given():
     given = torch.ones(3)
     assert Graphs(torch.device("cpu"), static=False).run("a", lambda x: (x,), given)[0] is given
@@ -92,8 +143,8 @@ def test_passes_stay_on_the_device_of_the_model(name, dtype):
     loaded = AlpamayoModel(config, source.tokenizer).to("meta", dtype)
     engine = Engine(loaded, Switches(static_graphs=False), rounded=True)
     tower, reader, grids = engine._sight._tower, engine._reader, ((6, 10), (6, 10))
-    tower.prepare(grids)
-    features = tower(torch.empty(120, 3 * vision.temporal_patch_size * vision.patch_size**2, device="meta"), grids)
+    rows = torch.empty(120, 3 * vision.temporal_patch_size * vision.patch_size**2, device="meta")
+    features = tower(rows, grids, tower.tables(grids))
     cache = StaticCache(config.language, 2, 512, loaded.device, dtype)
     ids = [1, 2, *[config.image_token_id] * 30, 3]
     prompt = batch_prompts([ids], [torch.tensor([[1, 6, 10]] * 2)], config, source.tokenizer.pad)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
 from golden_data import FOLDER, MODELS
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ticks import check_same, drive, known, model, muted, plainly, quickly, small
+from ticks import check_same, drive, known, model, muted, plainly, prompt_of, quickly, small
 
 from alpamayo_ros.engine import choice
 from alpamayo_ros.engine.choice import Chooser
@@ -18,7 +20,8 @@ from alpamayo_ros.engine.memory import Memory
 from alpamayo_ros.engine.reader import Reader
 from alpamayo_ros.engine.switches import Switches
 from alpamayo_ros.vla.checkpoint import load_model
-from alpamayo_ros.vla.sampling import GREEDY, RowStreams, Sampling, next_tokens
+from alpamayo_ros.vla.model import Guidance
+from alpamayo_ros.vla.sampling import GREEDY, RowStreams, Sampling, drawn_tokens, next_tokens
 
 OLD = [5, 6, 7, 8, 5, 6, 9]
 
@@ -108,6 +111,7 @@ def test_drafts_that_are_wrong_change_nothing(name, num_samples, passes):
         "the end too early": [[*row[:3], begin] for row in right],
         "the end of the text": [[engine.model.tokenizer.im_end] * 5],
         "much too long": [row[:-1] + [other] * 60 for row in right],
+        "a place for a picture": [[engine.model.config.image_token_id] * 5],
         "another sample's": right[::-1],
         "one row for all": right[:1],
     }
@@ -138,6 +142,23 @@ def test_rows_that_end_at_different_places():
     check_same(quickly(engine, tick, memory, **alone), plainly(loaded, tick, **alone))
 
 
+def test_guidance_behind_the_end_of_text_as_a_word():
+    """A row that says what others are filled up with has said it, in both prompts."""
+    loaded, tick = load_model(FOLDER / MODELS["15"], language_model=FOLDER / "vlm_tiny"), drive("15", 1)[0]
+    muted(loaded).config = small("15").config
+    changes = {"num_samples": 2, "sampling": Sampling(1.5, None, 5), "max_new_tokens": 12, "seed": 2}
+    told = dataclasses.replace(tick, navigation="Turn left")
+    words = plainly(loaded, told, **changes).reasoning.tokens
+    swapped = [loaded.tokenizer.pad, int(words[1, 3])]
+    loaded.vlm.lm_head.weight[swapped] = loaded.vlm.lm_head.weight[swapped[::-1]]
+    engine = Engine(loaded, Switches())
+    guidance = Guidance(prompt_of(loaded, tick, engine.look(tick.cameras).grid_thw), 0.0)
+    expected = plainly(loaded, told, guidance=guidance, **changes)
+    said = expected.reasoning.tokens[1, : int(expected.reasoning.length[1]) - 1]
+    assert (said == loaded.tokenizer.pad).any()
+    check_same(quickly(engine, told, guidance=guidance, **changes), expected)
+
+
 @given(
     seed=st.integers(0, 10_000),
     width=st.sampled_from([3, 40, 200, 1000]),
@@ -158,6 +179,17 @@ def test_the_short_way_leads_to_the_same_token(seed, width, sharpness, temperatu
     assert chooser.choose(logits, 0).tolist() == expected.tolist()
     # A place that is looked at again has the same draw.
     assert chooser.choose(logits[:, 1:], 1).tolist() == expected[:, 1:].tolist()
+
+
+def test_the_short_way_with_scores_of_thousands():
+    """Rounding of such scores to float32 moves probabilities by more than the margin; that of their differences not."""
+    sampling, draws = Sampling(0.01, None), torch.linspace(0.48, 0.52, 4001, dtype=torch.float64)
+    logits = torch.full((4001, 70), -5.0)
+    logits[:, 1], logits[:, 2] = 29.9913, 29.9912
+    chosen, settled = choice._quickly(logits, sampling, draws.numpy())
+    expected = drawn_tokens(logits.clone(), sampling, draws).numpy()
+    assert settled.any()
+    assert (chosen == expected)[settled].all()
 
 
 def test_the_short_way_is_taken():

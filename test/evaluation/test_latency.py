@@ -125,6 +125,11 @@ def test_switches():
     assert found["coc_tokens"] == 0
 
 
+def test_without_reasoning_no_draft_saves_a_pass():
+    found = report("latency", "--switch", "skip_reasoning=on", "--ticks", 1)
+    assert (found["coc_tokens"], found["passes"]) == (0, None)
+
+
 def test_float8_is_a_precision():
     found = report("latency", "--precision", "fp8", "--ticks", 1)
     assert (found["precision"], found["exactness"]) == ("fp8", "approximate")
@@ -155,11 +160,18 @@ def test_roofline(monkeypatch):
         assert figure["products_ms"] > 0
 
 
+def test_roofline_knows_no_float8():
+    line = refusal(alpamayo("bench", "roofline", "--precision", "fp8"))
+    assert "roofline knows floors of bfloat16 and float32 alone, and float8 is weights_and_activations" in line
+
+
 def test_memory():
     found = report("memory", "--samples", "1,3")
     assert found["weights_mb"] == pytest.approx(found["parameters"] * 4 / 1e6, abs=1e-3)
     one, three = found["by_samples"]["1"], found["by_samples"]["3"]
     assert three["cache_mb"] == pytest.approx(3 * one["cache_mb"], abs=1e-2)
+    # 134 tokens of prompt, room for 256 of reasoning and for passes behind them, of 4 layers with 2 × 64 values twice.
+    assert one["cache_mb"] == pytest.approx(640 * 4 * 2 * 2 * 64 * 4 / 1e6, abs=1e-3)
     for figure in (one, three):
         assert figure["cache_mb"] / 2 < figure["working_mb"] < figure["peak_mb"]
         assert figure["peak_mb"] > found["weights_mb"]

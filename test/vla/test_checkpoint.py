@@ -184,6 +184,10 @@ DAMAGE = {
     ),
     "unknown dtype": (lambda folder: edit_config(folder, model_dtype="load"), "must be one of float32, bfloat16"),
     "no expert": (lambda folder: edit_config(folder, expert_cfg=None), "wrong kind"),
+    "an expert that turns otherwise": (
+        lambda folder: edit_config(folder, expert_cfg={"rope_theta": 10.0}),
+        "expert_cfg.rope_theta is 10.0 but the language model has 5",
+    ),
     "text for a number": (lambda folder: edit_config(folder, vocab_size="5334"), "sizes must be whole numbers"),
     "text for a flag": (lambda folder: edit_config(folder, include_camera_ids="no"), "must be true or false"),
     "half a trajectory": (lambda folder: edit_config(folder, tokens_per_future_traj=100), "must be 2 × n_waypoints"),

@@ -60,11 +60,12 @@ def said(subject: Subject, settings: Settings, timings: Timings) -> dict[str, An
     """How much was read and said. coc_tokens: the median over plans of the longest reasoning of each. passes: of the
     language model after the prompt's, the mean; fewer than tokens where drafts were right. acceptance_declared: None
     where drafts are the last plan's words, so that the passes are measured on what they are for."""
+    drafts = subject.switches.speculation and not subject.switches.skip_reasoning
     return {
         "picture_size": "x".join(map(str, timings.picture_size)),
         "prompt_tokens": timings.prompt_tokens,
         "coc_tokens": int(statistics.median(timings.tokens)),
         "coc_tokens_forced": subject.forced_tokens is not None,
-        "passes": round(statistics.mean(timings.passes), 2) if subject.switches.speculation else None,
+        "passes": round(statistics.mean(timings.passes), 2) if drafts else None,
         "acceptance_declared": settings.acceptance,
     }

@@ -11,7 +11,6 @@ from alpamayo_ros.evaluation.latency.machine import peak_memory, reset_peak, use
 from alpamayo_ros.evaluation.latency.measure import SETTLING, time_plans
 from alpamayo_ros.evaluation.latency.subject import Settings, Subject, description, weight_bytes
 from alpamayo_ros.evaluation.latency.ticks import consecutive_observations
-from alpamayo_ros.evaluation.latency.work import cache_bytes
 
 _MB = 1e6
 
@@ -19,9 +18,9 @@ _MB = 1e6
 def memory_report(subject: Subject, settings: Settings, *, samples: Sequence[int], kind: str) -> dict[str, Any]:
     """samples: the numbers K that are planned with, in turn, over the same few ticks, drawn before.
 
-    weights_mb: as stored. Of each K: cache_mb, the key-value cache by its shape; working_mb, the highest use above what
-    was in use before the first plan, the cache among it; peak_mb, the highest in all. Use is that of tensors on a GPU,
-    and of resident pages on a CPU, libraries and pictures among them. Raises EvaluationError.
+    weights_mb: as stored. Of each K: cache_mb, the key-value cache as the engine made it; working_mb, the highest use
+    above what was in use before the first plan, the cache among it; peak_mb, the highest in all. Use is that of tensors
+    on a GPU, and of resident pages on a CPU, libraries and pictures among them. Raises EvaluationError.
     """
     device, config = subject.model.device, subject.model.config
     seen = list(consecutive_observations(config, SETTLING + 2, kind=kind, size=subject.size))
@@ -32,9 +31,8 @@ def memory_report(subject: Subject, settings: Settings, *, samples: Sequence[int
         reset_peak(device)
         timings = time_plans(subject, replace(settings, num_samples=number), seen)
         peak = peak_memory(device)
-        columns = timings.prompt_tokens + subject.max_reasoning_tokens + config.tokens_per_future_traj + 1
         by_samples[str(number)] = {
-            "cache_mb": round(cache_bytes(config, number, columns, subject.model.dtype.itemsize) / _MB, 3),
+            "cache_mb": round(subject.policy.engine.cache_bytes / _MB, 3),
             "working_mb": round((peak - before) / _MB, 3),
             "peak_mb": round(peak / _MB, 3),
         }

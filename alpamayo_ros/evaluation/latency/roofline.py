@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from alpamayo_ros.evaluation.errors import EvaluationError
 from alpamayo_ros.evaluation.latency.ceilings import copy_rate, product_seconds, square_rate
 from alpamayo_ros.evaluation.latency.latency import run, said
 from alpamayo_ros.evaluation.latency.measure import Timings
@@ -23,6 +24,13 @@ from alpamayo_ros.evaluation.latency.work import Load, Product, Work, plan_work
 
 def roofline_report(subject: Subject, settings: Settings, *, ticks: int, kind: str) -> dict[str, Any]:
     """Plans are timed as in `latency_report`, then the machine is. Raises EvaluationError."""
+    float8 = subject.switches.float8
+    if float8 != "off":
+        # Weights in half the bytes and products at another rate: against these floors they would pass for better.
+        raise EvaluationError(
+            f"roofline knows floors of bfloat16 and float32 alone, and float8 is {float8}; leave it off, or see "
+            "what it brings with bench latency"
+        )
     timings = run(subject, settings, ticks, kind)
     device, dtype = subject.model.device, subject.model.dtype
     works = plan_work(subject.model.config, load_of(subject, settings, timings))
