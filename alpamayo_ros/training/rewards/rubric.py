@@ -20,7 +20,7 @@ from alpamayo_ros.reasoning.composer import phrasings
 from alpamayo_ros.reasoning.parser import parse
 from alpamayo_ros.reasoning.quality import QualityCheck, failed_checks
 from alpamayo_ros.reasoning.vocabulary import VocabularyError
-from alpamayo_ros.simulation.naming import count_matches, means
+from alpamayo_ros.simulation.naming import count_matches, means, said_once
 from alpamayo_ros.training.rewards.reasoning import BEST, Critic
 from alpamayo_ros.training.situation import Situation
 from alpamayo_ros.types import ComponentCategory, CriticalComponent, Decision
@@ -69,7 +69,7 @@ def _f1(
 ) -> float:
     """A cause that need not be named counts neither for nor against; what two causes are called alike needs to be named
     once. 1 where nothing is needed, and nothing wrong is named."""
-    distinct = [one for place, one in enumerate(needed) if one not in needed[:place]]
+    distinct = said_once(needed)
     found = count_matches(named, distinct)
     beside = sum(_among(one, causes) for one in named)
     claimed = found + len(named) - beside
