@@ -7,7 +7,7 @@ from alpamayo_ros.evaluation.faithfulness import faithfulness_trials
 from alpamayo_ros.reasoning.parser import parse
 from alpamayo_ros.simulation.episode import Episode
 from alpamayo_ros.simulation.explanation import Explanation, explain
-from alpamayo_ros.simulation.naming import count_matches, means
+from alpamayo_ros.simulation.naming import count_matches, means, said_once
 from alpamayo_ros.types import CriticalComponent, Decision
 from alpamayo_ros.types.rig import Rig
 
@@ -44,14 +44,15 @@ def decision_tallies(said: Decision | None, truth: Explanation) -> Tallies:
 def component_tallies(named: tuple[CriticalComponent, ...], truth: Explanation) -> Tallies:
     """Precision, recall and F1 of the named components against those that a trace should name.
 
-    A named thing that is a cause but not among these (a distal one, a second one) counts neither for nor against.
+    What two causes are called alike is to be named once. A named thing that is a cause but not among these (a distal
+    one, a second one) counts neither for nor against.
     """
-    causes = [cause.component for cause in truth.causes]
-    found = float(count_matches(named, truth.components))
+    causes, needed = [cause.component for cause in truth.causes], said_once(truth.components)
+    found = float(count_matches(named, needed))
     beside = [one for one in named if any(means(one, cause) for cause in causes)]
     claimed = found + len(named) - len(beside)
     return {
         "component_precision": (found, claimed),
-        "component_recall": (found, float(len(truth.components))),
-        "component_f1": (2.0 * found, claimed + len(truth.components)),
+        "component_recall": (found, float(len(needed))),
+        "component_f1": (2.0 * found, claimed + len(needed)),
     }

@@ -37,6 +37,12 @@ def count_matches(named: Sequence[CriticalComponent], true: Sequence[CriticalCom
     return found
 
 
+def said_once(components: Sequence[CriticalComponent]) -> list[CriticalComponent]:
+    """Without those that are said like one before: a sentence names them once."""
+    known = [spoken(one) for one in components]
+    return [one for place, one in enumerate(components) if known[place] not in known[:place]]
+
+
 def removable_things(world: World, rig: Rig) -> dict[str, CriticalComponent]:
     """What the pictures show now and an intervention can take out of them: actors, lights and stop signs, as they
     would be named, by identity. The route and the shape of the road stay."""

@@ -13,7 +13,10 @@ from alpamayo_ros.vla.model import AlpamayoModel, Samples
 
 @dataclass(frozen=True)
 class Answers:
-    """Rollouts behind their prompts, padded on the right: ids (R, T), parts (R, T), to which choice each token belongs.
+    """Rollouts behind their prompts, padded on the right.
+
+    ids: (R, T). parts: (R, T), to which choice each token belongs. read: (R, T) whether later tokens can see it; where
+    the trajectory's start was not said, decoding does not read what was said last.
 
     The start of the trajectory belongs to the reasoning, which ends by saying it; where the model did not say it,
     `AlpamayoModel.speak_action` does, and it is nobody's choice.
@@ -21,6 +24,7 @@ class Answers:
 
     ids: Tensor
     parts: Tensor
+    read: Tensor
 
     @property
     def owners(self) -> Tensor:
@@ -44,6 +48,9 @@ def answers_of(model: AlpamayoModel, samples: Samples) -> Answers:
     longest = max(len(ids) for ids, _ in rows)
     padded = torch.full((len(rows), longest), tokenizer.pad)
     kinds = torch.full((len(rows), longest), NONE)
+    columns = torch.arange(longest, device=samples.reasoning.length.device)
+    last = columns == samples.reasoning.length[:, None] - 1
+    read = ~last | samples.reasoning.complete[:, None]
     for row, (ids, parts) in enumerate(rows):
         padded[row, : len(ids)], kinds[row, : len(ids)] = torch.tensor(ids), torch.tensor(parts)
-    return Answers(padded.to(model.device), kinds.to(model.device))
+    return Answers(padded.to(model.device), kinds.to(model.device), read.to(model.device))

@@ -103,7 +103,7 @@ class GrpoStage(Stage):
         steps = answers.ids.shape[1] - 1
         column = torch.arange(length, length + steps, device=hidden.device)
         positions = (column + prompt.rope_delta[:, None]).repeat_interleave(group, dim=0)
-        mine = torch.ones(steps, steps, dtype=torch.bool, device=hidden.device).tril().expand(len(positions), -1, -1)
+        mine = torch.ones(steps, steps, dtype=torch.bool, device=hidden.device).tril() & answers.read[:, None, :-1]
         asked = prompt.is_real.repeat_interleave(group, dim=0)[:, None].expand(-1, steps, -1)
         memory = Memory(
             [(k.repeat_interleave(group, dim=0), v.repeat_interleave(group, dim=0)) for k, v in read.layers]

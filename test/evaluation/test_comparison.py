@@ -33,7 +33,9 @@ def test_every_file_has_a_column_and_what_does_not_apply_a_dash(tmp_path: Path) 
 
 def test_a_variant_has_its_own_figures(tmp_path: Path) -> None:
     file = write(tmp_path, "sft", 0.25, 0.5)
-    assert "1.250 [0.100, 0.500]" in compare([file], [], "challenging")[3]
+    lines = compare([file], [], "challenging")
+    assert lines[2] == "| seeds | 0-1 |", "the document does not say how many scenes were of the variant"
+    assert "1.250 [0.100, 0.500]" in lines[3]
     assert len(compare([file], [], "nominal")) == 3
 
 

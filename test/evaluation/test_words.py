@@ -7,14 +7,15 @@ import pytest
 from alpamayo_ros.evaluation.drivers import Proposal
 from alpamayo_ros.evaluation.open_loop import STEPS
 from alpamayo_ros.evaluation.scene import Scene
-from alpamayo_ros.evaluation.words import word_tallies
+from alpamayo_ros.evaluation.words import component_tallies, word_tallies
 from alpamayo_ros.simulation.episode import Episode, drive_expert
 from alpamayo_ros.simulation.expert import Expert
+from alpamayo_ros.simulation.explanation import Cause, Explanation
 from alpamayo_ros.simulation.keyframe import Rule, find_keyframes
 from alpamayo_ros.simulation.motion import trajectory_of
 from alpamayo_ros.simulation.naming import count_matches, means, removable_things
 from alpamayo_ros.simulation.world import Variant, World, drive
-from alpamayo_ros.types import ComponentCategory, CriticalComponent, PlanSample
+from alpamayo_ros.types import ComponentCategory, CriticalComponent, Decision, LateralDecision, PlanSample
 from alpamayo_ros.types.rig import default_rig
 
 RIG = default_rig()
@@ -88,6 +89,19 @@ def test_words_that_cannot_be_read_are_wrong_and_claim_nothing(stop_at_red: tupl
     assert found["decision_accuracy_longitudinal"] == (0.0, 1.0)
     assert found["component_precision"] == (0.0, 0.0)
     assert found["causal_faithfulness"] == (0.0, 0.0)
+
+
+def test_what_two_causes_are_called_alike_is_named_once() -> None:
+    """A left turn is why the car turns and why it slows: a sentence says it once, and has said all."""
+    turn = CriticalComponent(ComponentCategory.ROUTING_INTENT, "turn", {"direction": "left"})
+    causes = tuple(Cause(name, turn, True, True, True, False, True, None) for name in ("goal-turn-left", "curve-0"))
+    truth = Explanation(0, Decision(lateral=LateralDecision.TURN_LEFT), causes, ())
+    assert component_tallies((turn,), truth) == {
+        "component_precision": (1.0, 1.0),
+        "component_recall": (1.0, 1.0),
+        "component_f1": (2.0, 2.0),
+    }
+    assert component_tallies((), truth)["component_recall"] == (0.0, 1.0)
 
 
 def test_a_name_means_what_it_does_not_contradict() -> None:

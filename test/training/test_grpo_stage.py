@@ -62,6 +62,7 @@ def test_probabilities_are_those_of_decoding_token_by_token(model, batch):
     work = stage.prepare(batch, 0)
     rows = len(batch) * stage.recipe.group_size
     answers = answers_of(model, spoken(model, rows)[1])
+    assert answers.read[0].all()
     found = stage._log_probabilities(model.vlm, {**work.inputs, "answers": answers})
     features = model.vlm.encode_images(work.inputs["rows"], work.inputs["grids"])
     length, first = answers.ids.shape[1], model.tokenizer.future_bin_0
@@ -78,8 +79,37 @@ def test_probabilities_are_those_of_decoding_token_by_token(model, batch):
                 told[row, column] = bare[row].log_softmax(dim=-1)[token]
             if answers.parts[row, column] == TRAJECTORY:
                 told[row, column] = binned[row].log_softmax(dim=-1)[token - first]
-        model.feed(context, answers.ids[:, column : column + 1], torch.ones(rows, 1, dtype=torch.bool))
+        model.feed(context, answers.ids[:, column : column + 1], answers.read[:, column : column + 1])
     wanted = torch.cat([told[answers.parts == part] for part in (REASONING, TRAJECTORY)])
+    torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_probabilities_are_those_of_rollouts_that_stop_before_their_trajectory(model, batch):
+    """One row ends its turn early, the others run out of tokens: decoding does not read what they said last."""
+    stage = GrpoStage(model, grpo(), [(1.0, Counting())])
+    inputs, group = stage.prepare(batch, 0).inputs, stage.recipe.group_size
+    rows, longest = len(batch) * group, 4
+    draw, told = torch.Generator().manual_seed(3), []
+
+    def choose(logits):
+        ids = torch.randint(0, 100, (rows,), generator=draw)
+        if len(told) == 1:
+            ids[0] = model.tokenizer.im_end
+        told.append(logits.log_softmax(dim=-1).gather(1, ids[:, None])[:, 0])
+        return ids
+
+    features = model.vlm.encode_images(inputs["rows"], inputs["grids"])
+    room = inputs["prompt"].ids.shape[1] + longest + 129
+    context = model.read(inputs["prompt"], features, room).repeat(group, room)
+    reasoning = model.reason(context, choose, longest)
+    assert not reasoning.complete.any()
+    assert reasoning.length.tolist() == [2] + [longest] * (rows - 1)
+    action = model.speak_action(context, reasoning, choose)
+    answers = answers_of(model, Samples(reasoning, action, *[torch.empty(0)] * 3))
+    found = stage._log_probabilities(model.vlm, {**inputs, "answers": answers})
+    said, planned = torch.stack(told[:longest], dim=1), torch.stack(told[longest:], dim=1)
+    wanted = torch.cat([*(said[row, :length] for row, length in enumerate(reasoning.length)), planned.flatten()])
     torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
 
 

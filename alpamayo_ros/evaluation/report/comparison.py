@@ -26,7 +26,9 @@ def compare(files: Sequence[Path], names: Sequence[str], variant: str) -> list[s
     lines = [
         _row("", [file.stem for file in files]),
         _row("---", ["---"] * len(files)),
-        _row("seeds, scenes", [f"{document['seeds']}, {document['n']}" for document in documents]),
+        _row("seeds, scenes", [f"{document['seeds']}, {document['n']}" for document in documents])
+        if variant == "all"
+        else _row("seeds", [document["seeds"] for document in documents]),
     ]
     for name in shown:
         unit = f", {METRICS[name].unit}" if METRICS[name].unit else ""

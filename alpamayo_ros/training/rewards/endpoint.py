@@ -6,6 +6,7 @@ endpoint gives the same grades.
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import time
@@ -66,7 +67,7 @@ class EndpointCritic(Critic):
                 problem = f"HTTP {error.code} {error.reason}"
                 if error.code not in _BUSY:
                     break
-            except (OSError, ValueError, KeyError, IndexError, TypeError) as error:
+            except (OSError, http.client.HTTPException, ValueError, KeyError, IndexError, TypeError) as error:
                 problem = str(error) or type(error).__name__
         raise TrainingError(f"the critic {self._model} at {self._url} gave no grade: {problem}")
 

@@ -13,6 +13,7 @@ from alpamayo_ros.training.rewards.reasoning import ReasoningReward
 from alpamayo_ros.training.rewards.reward import Attempt
 from alpamayo_ros.types import PlanSample
 
+TORN = 203
 TEXT = "Keep lane and yield to the pedestrian in the crosswalk."
 
 
@@ -21,7 +22,8 @@ def said(content):
 
 
 class Server:
-    """Gives its answers one after the other, the last one for ever; remembers what it was asked."""
+    """Gives its answers one after the other, the last one for ever; remembers what it was asked. After the status
+    `TORN` it promises more than it sends."""
 
     def __init__(self, answers):
         self.answers, self.asked, self.headers = list(answers), [], []
@@ -34,6 +36,8 @@ class Server:
                 mine.headers.append(self.headers)
                 status, body = mine.answers.pop(0) if len(mine.answers) > 1 else mine.answers[0]
                 self.send_response(status)
+                if status == TORN:
+                    self.send_header("Content-Length", str(len(body) + 1))
                 self.end_headers()
                 self.wfile.write(body.encode())
 
@@ -98,6 +102,7 @@ def test_what_passes_is_asked_again(serve, crossing):
         ((200, "{}"), "choices"),
         ((200, "hello"), "Expecting value"),
         ((500, ""), "HTTP 500"),
+        ((TORN, said('{"grade": 5}')[1]), "IncompleteRead"),
     ],
 )
 def test_what_stays_wrong_is_one_clear_error(serve, crossing, answer, problem):

@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 
+from alpamayo_ros.reasoning.parser import parse
 from alpamayo_ros.training.rewards.reasoning import BEST, ReasoningReward
 from alpamayo_ros.training.rewards.reward import Attempt
 from alpamayo_ros.training.rewards.rubric import RubricCritic
@@ -12,12 +13,12 @@ from alpamayo_ros.types import PlanSample
 CRITIC = RubricCritic()
 LADDER = (
     "Keep lane and yield to the pedestrian in the crosswalk.",
-    "Keep lane and yield to the pedestrian in the crosswalk, then drive on.",
     "Turn left and yield to the pedestrian in the crosswalk.",
+    "Keep lane and yield to the pedestrian in the crosswalk, then drive on.",
     "Keep lane and follow the bus stopped on the right.",
     "Mumble.",
 )
-"""From flawless to unreadable: a chain; a wrong path; a wrong decision and an innocent bus."""
+"""From flawless to unreadable: a wrong path; a chain; a wrong decision and an innocent bus."""
 
 
 def test_the_true_sentences_of_a_dataset_are_flawless(by_expert):
@@ -38,14 +39,14 @@ def test_every_step_down_is_worth_less(crossing):
 @pytest.mark.parametrize(
     ("text", "grade"),
     [
-        # No cause is named, and without one the trace reads partly and is too short.
-        ("Keep lane and yield.", 2.0),
-        # One more, who is there and proved innocent: F1 is 2/3, and it drives no decision.
-        ("Keep lane and yield to the pedestrian in the crosswalk and the bus stopped on the right.", 10 / 3),
-        # One more, who is not there at all.
-        ("Keep lane and yield to the pedestrian in the crosswalk and the cyclist on the right.", 17 / 6),
+        # No cause is named, and without one the trace reads partly and is too short; half, as it is no whole sentence.
+        ("Keep lane and yield.", 1.0),
+        # One more, who is there and proved innocent: F1 is 2/3, and it drives no decision, so no sentence names it.
+        ("Keep lane and yield to the pedestrian in the crosswalk and the bus stopped on the right.", 5 / 3),
+        # One more, who is not there at all, and not told in full.
+        ("Keep lane and yield to the pedestrian in the crosswalk and the cyclist on the right.", 17 / 12),
         # Who is there, described wrongly, is not invented.
-        ("Keep lane and yield to the pedestrian on the left.", 2.5),
+        ("Keep lane and yield to the pedestrian crossing from the left.", 3.0),
         # Words that only seem to say something are not read.
         ("Be cautious and not too fast.", 0.0),
         ("", 0.0),
@@ -53,6 +54,23 @@ def test_every_step_down_is_worth_less(crossing):
 )
 def test_what_is_named_counts_as_the_rubric_says(crossing, text, grade):
     assert CRITIC.grade(text, crossing) == pytest.approx(grade)
+
+
+@pytest.mark.parametrize(
+    "salad",
+    [
+        "Pedestrian lane the keep yield because.",
+        "Pedestrian in the crosswalk keep lane yield because.",
+        "Keep keep lane and and yield to the the pedestrian in the crosswalk.",
+        "Yield to the pedestrian in the crosswalk pedestrian crosswalk because keep lane.",
+        # No salad, but no state is said: it would be right of any pedestrian.
+        "Keep lane and yield to the pedestrian.",
+    ],
+)
+def test_words_that_make_no_whole_sentence_are_worth_half_at_most(crossing, salad):
+    """The parser forgives them, and a policy that is rewarded for them would find them."""
+    assert parse(salad).decision is not None
+    assert 0.0 < CRITIC.grade(salad, crossing) <= BEST / 2
 
 
 def test_two_causes_of_one_name_are_named_once(by_expert):
