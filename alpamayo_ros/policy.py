@@ -111,7 +111,7 @@ class DrivingPolicy:
         top_k: int | None = None,
         max_reasoning_tokens: int = MAX_REASONING_TOKENS,
         flow_steps: int | None = None,
-        noise_temperature: float = 1.0,
+        noise_temperature: float | None = None,
         navigation_guidance: float | None = None,
         autoregressive: bool = False,
         may_reverse: bool = False,
@@ -120,9 +120,9 @@ class DrivingPolicy:
         """Reason about the observation and plan 6.4 s of motion, `num_samples` times.
 
         temperature, top_p, top_k: of the reasoning; temperature 0 is greedy. flow_steps: Euler steps of the flow (by
-        default the model's own). noise_temperature: scale of its initial noise. navigation_guidance: weight w of
-        v = (1 − w) v_without + w v_with navigation text. autoregressive: decode the trajectory as 128 tokens instead.
-        may_reverse: whether the gate lets a plan reverse. memory: of the drive that the observation is from.
+        default the model's own). noise_temperature: scale of its initial noise (likewise). navigation_guidance: weight
+        w of v = (1 − w) v_without + w v_with navigation text. autoregressive: decode the trajectory as 128 tokens
+        instead. may_reverse: whether the gate lets a plan reverse. memory: of the drive that the observation is from.
 
         Every sample is judged, and the selected one is the medoid of those that pass the gate. Where none passes, it is
         that of those that are merely uncomfortable, as an emergency stop is; then of those whose reasoning is complete;
@@ -134,13 +134,13 @@ class DrivingPolicy:
         _check_whole("seed", seed, least=0)
         if flow_steps is not None:
             _check_whole("flow_steps", flow_steps, least=1)
-        if not 0 <= noise_temperature < math.inf:
+        if noise_temperature is not None and not 0 <= noise_temperature < math.inf:
             raise ModelInputError(f"noise_temperature is {noise_temperature}; it must be 0 or more")
         if navigation_guidance is not None and not math.isfinite(navigation_guidance):
             raise ModelInputError(f"navigation_guidance is {navigation_guidance}; it must be a finite number")
         if navigation_guidance is not None and observation.navigation is None:
             raise ModelInputError("navigation_guidance was given without navigation text in the observation")
-        if autoregressive and (flow_steps, noise_temperature, navigation_guidance) != (None, 1.0, None):
+        if autoregressive and (flow_steps, noise_temperature, navigation_guidance) != (None, None, None):
             raise ModelInputError(
                 "autoregressive decoding has no flow: drop flow_steps, noise_temperature and navigation_guidance"
             )
@@ -177,7 +177,7 @@ class DrivingPolicy:
             sampling=sampling,
             max_new_tokens=max_reasoning_tokens,
             num_flow_steps=flow_steps or self.model.config.num_inference_steps,
-            noise_temperature=noise_temperature,
+            noise_temperature=(self.model.config.noise_temperature if noise_temperature is None else noise_temperature),
             guidance=None if navigation_guidance is None else Guidance(prompt(None), navigation_guidance),
             autoregressive=autoregressive,
             memory=memory,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -116,6 +117,21 @@ def test_dtype(policies):
     a, b = (policy.plan(observe(), **options).chosen for policy in (policies["r1"], half))
     assert np.isfinite(b.trajectory.positions).all()
     assert not np.array_equal(a.trajectory.positions, b.trajectory.positions)
+
+
+def test_a_model_may_bring_its_own_noise(policies, tmp_path):
+    policies["r1"].save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["diffusion_cfg"]["noise_temperature"] == 1.0  # the releases do not say, and were trained with it
+    config["diffusion_cfg"]["noise_temperature"] = 0.25
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    quiet = DrivingPolicy.from_pretrained(tmp_path)
+    own, asked, released = (
+        policy.plan(observe(), flow_steps=2, noise_temperature=scale).chosen.trajectory.positions
+        for policy, scale in ((quiet, None), (policies["r1"], 0.25), (policies["r1"], None))
+    )
+    np.testing.assert_array_equal(own, asked)
+    assert not np.array_equal(own, released)
 
 
 def test_a_sample_that_never_began_its_trajectory_says_so(policies):

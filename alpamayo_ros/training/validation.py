@@ -85,5 +85,5 @@ def speak(
     return model.sample(
         batch_prompts(prompts, list(of_each), config, tokenizer.pad), rows, grids, *histories(moments), num_samples=1,
         seed=0, sampling=GREEDY, max_new_tokens=LONGEST, num_flow_steps=config.num_inference_steps,
-        autoregressive=autoregressive,
+        noise_temperature=config.noise_temperature, autoregressive=autoregressive,
     )  # fmt: skip

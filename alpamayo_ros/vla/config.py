@@ -127,6 +127,8 @@ class ModelConfig:
     weights_dtype: the dtype of the stored weights.
     camera_roles: roles the model was trained with, in input order; with `any_camera_subset` any of them may be absent.
     frames_per_camera: frames of each camera, 0.1 s apart, the last at t0.
+    num_inference_steps, noise_temperature: of the flow, where a plan asks for no others. The releases have no
+        noise_temperature in their config: 1, the noise they were trained with.
     """
 
     model_type: ModelType
@@ -141,6 +143,7 @@ class ModelConfig:
     future_tokens: FutureTokenConfig
     history_tokens: HistoryTokenConfig
     num_inference_steps: int
+    noise_temperature: float
     traj_vocab_size: int
     tokens_per_history_traj: int
     tokens_per_future_traj: int
@@ -205,6 +208,7 @@ def config_to_json(config: ModelConfig) -> dict[str, Any]:
             "_target_": f"{package}.diffusion.flow_matching.FlowMatching",
             "int_method": "euler",
             "num_inference_steps": config.num_inference_steps,
+            "noise_temperature": config.noise_temperature,
         },
         "traj_tokenizer_cfg": {
             "_target_": f"{package}.action_space.discrete_action_space.DiscreteTrajectoryTokenizer",
@@ -302,6 +306,7 @@ def _read(document: dict[str, Any], vlm_document: dict[str, Any]) -> ModelConfig
         ),
         history_tokens=_read_history_tokens(document["hist_traj_tokenizer_cfg"]),
         num_inference_steps=flow["num_inference_steps"],
+        noise_temperature=float(flow.get("noise_temperature", 1.0)),
         traj_vocab_size=document["traj_vocab_size"],
         tokens_per_history_traj=document["tokens_per_history_traj"],
         tokens_per_future_traj=document["tokens_per_future_traj"],

@@ -67,7 +67,7 @@ class TransformersReference:
             velocity = self._velocity(said.past_key_values, said.sequences, len(inputs.ids))
             steps = model.config.action_space.n_waypoints
             noise = RowStreams(seed, num_samples, NOISE_STREAM).normal(steps, 2).to(device)
-            action = integrate(velocity, noise, flow_steps)[-1].cpu()
+            action = integrate(velocity, noise * model.config.noise_temperature, flow_steps)[-1].cpu()
         past = inputs.history_xyz.repeat(num_samples, 1, 1), inputs.history_rot.repeat(num_samples, 1, 1, 1)
         xyz, _ = model.action_space.action_to_trajectory(action, *past, model.action_space.speed_at_t0(*past))
         elapsed = (time.perf_counter() - begin) * 1e3
