@@ -14,6 +14,7 @@ from alpamayo_ros.datasets.page import Caption, page_rig
 from alpamayo_ros.evaluation.clearance import closest_distance
 from alpamayo_ros.evaluation.closed_loop import WARM_UP, along_route, find_failure
 from alpamayo_ros.evaluation.scene import Failure, Scene
+from alpamayo_ros.evaluation.stop_lines import missed_stops
 from alpamayo_ros.msg import ChainOfCausation, DrivingPlan, GateFailure
 from alpamayo_ros.nodes.topic_driver import Answer
 from alpamayo_ros.nodes.wording import check_words, decision_words
@@ -50,7 +51,7 @@ class DrivenScene:
         consistent: Sequence[bool],
     ) -> DrivenScene:
         score = score_drive(driven, along_route(reference.worlds))
-        return cls(scene, driven, answers, consistent, score, find_failure(score, [], driven))
+        return cls(scene, driven, answers, consistent, score, find_failure(score, missed_stops(driven) or [], driven))
 
     def outcome(self) -> str:
         if self.failure is not None:
@@ -71,6 +72,7 @@ class DrivenScene:
             "held_back": sum(plan.held_back for plan in plans),
             "collision": f"{score.collision}, {score.collided_with}" if score.collision else None,
             "off_road": score.off_road,
+            "stop_lines_ignored": len(missed_stops(self.driven) or []),
             "progress": round(score.progress, 3),
             "closest_m": None if closest is None else round(closest, 2),
             "comfort": round(score.comfort, 3),
@@ -115,8 +117,8 @@ def live_line(answer: Answer) -> str:
 def table(scenes: Sequence[DrivenScene]) -> list[str]:
     """One line for each scene, below a heading."""
     heading = (
-        f"{'scenario':27}{'seconds':>8}{'plans':>7}{'collision':>22}{'off-road':>10}{'progress':>10}{'closest':>9}"
-        f"{'comfort':>9}{'consistent':>12}{'gate':>6}{'latency p50/p99':>18}"
+        f"{'scenario':27}{'seconds':>8}{'plans':>7}{'collision':>22}{'off-road':>10}{'stop lines':>12}{'progress':>10}"
+        f"{'closest':>9}{'comfort':>9}{'consistent':>12}{'gate':>6}{'latency p50/p99':>18}"
     )
     lines = [heading]
     for scene in scenes:
@@ -125,8 +127,9 @@ def table(scenes: Sequence[DrivenScene]) -> list[str]:
         closest = "nobody" if row["closest_m"] is None else f"{row['closest_m']:.1f} m"
         lines.append(
             f"{name:27}{row['seconds']:8.1f}{row['plans']:7}{row['collision'] or 'none':>22}"
-            f"{'yes' if row['off_road'] else 'no':>10}{row['progress']:10.0%}{closest:>9}{row['comfort']:9.0%}"
-            f"{row['consistent']:12.0%}{row['gate_passed']:6.0%}"
+            f"{'yes' if row['off_road'] else 'no':>10}"
+            f"{'ignored' if row['stop_lines_ignored'] else 'kept':>12}{row['progress']:10.0%}"
+            f"{closest:>9}{row['comfort']:9.0%}{row['consistent']:12.0%}{row['gate_passed']:6.0%}"
             f"{row['latency_p50_ms']:11.0f}/{row['latency_p99_ms']:.0f} ms"
         )
     return lines
