@@ -28,7 +28,7 @@ SIZE = 96, 160
 PERIOD = 100_000_000
 DRAWN = Sampling(0.6, 0.98)
 CALM = 6.0
-"""Waves in a unit of action; what is faster is muted in the models here (see `muted`)."""
+"""Waves in a unit of action; what is faster is muted in models with random weights (see `muted`)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,14 +62,9 @@ def muted(loaded: AlpamayoModel) -> AlpamayoModel:
 
 
 @cache
-def shipped() -> AlpamayoModel:
-    return load_model(find_model("alpamayo-tiny"))
-
-
-@cache
 def tiny() -> AlpamayoModel:
-    """The model that ships, muted."""
-    return muted(load_model(find_model("alpamayo-tiny")))
+    """The model that ships."""
+    return load_model(find_model("alpamayo-tiny"))
 
 
 @cache

@@ -9,7 +9,6 @@ import torch
 from golden_data import FOLDER, MODELS
 from ticks import (
     DRAWN,
-    apart,
     check_drive,
     check_same,
     drive,
@@ -19,7 +18,6 @@ from ticks import (
     plainly,
     prompt_of,
     quickly,
-    shipped,
     simulated,
     tiny,
 )
@@ -169,14 +167,6 @@ def test_more_samples_later():
         check_drive(engine, drive("r1", 1), memory, num_samples=num_samples)
 
 
-def test_words_of_the_model_that_ships_as_it_is():
-    """Its trajectories cannot be compared: see `muted`."""
-    engine, memory = Engine(shipped(), ALL), Memory()
-    for tick in drive("tiny", 4):
-        made, expected = quickly(engine, tick, memory), plainly(engine.model, tick)
-        assert made.reasoning.tokens.tolist() == expected.reasoning.tokens.tolist()
-
-
 def test_one_prompt_at_a_time():
     engine, tick = Engine(model("r1"), ALL), drive("r1", 1)[0]
     pictures = engine.look(tick.cameras)
@@ -192,14 +182,7 @@ def test_one_prompt_at_a_time():
 @pytest.mark.parametrize("kind", ["red_light", "jaywalker", "cut_in"])
 @pytest.mark.parametrize(("num_samples", "sampling"), [(1, GREEDY), (1, DRAWN), (3, DRAWN)])
 def test_long_drives(kind, num_samples, sampling):
-    """Within 1e-4 m, or ten times what plain `vla` itself moves by when its noise grows by a millionth."""
     changes = {"num_samples": num_samples, "sampling": sampling, "max_new_tokens": 64, "num_flow_steps": 10}
-    engine, memory, blurred = Engine(tiny(), ALL), Memory(), 0
-    ticks = simulated(kind, 40)
-    for tick in ticks:
-        made, expected, allowed = quickly(engine, tick, memory, **changes), plainly(tiny(), tick, **changes), 1e-4
-        if apart(made, expected) > allowed:
-            blurred += 1
-            allowed = 10 * apart(plainly(tiny(), tick, noise_temperature=1 + 1e-6, **changes), expected)
-        check_same(made, expected, allowed)
-    assert blurred <= len(ticks) // 20
+    engine, memory = Engine(tiny(), ALL), Memory()
+    for tick in simulated(kind, 40):
+        check_same(quickly(engine, tick, memory, **changes), plainly(tiny(), tick, **changes), 1e-4)

@@ -31,6 +31,7 @@ def plain(model: AlpamayoModel, observation, *, num_samples: int, max_reasoning_
         sampling=GREEDY,
         max_new_tokens=max_reasoning_tokens,
         num_flow_steps=4,
+        noise_temperature=model.config.noise_temperature,
     )
 
 
