@@ -7,9 +7,12 @@ it is to be run with -E.
 """
 
 import os
+import signal
 import sys
 from pathlib import Path
 
+# A shell that starts the tests in the background would have all of them ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 libraries = Path(sys.argv[1]).absolute()
 inherited = os.environ.pop("LAUNCHER_INHERITED", None)
 if inherited is None:
