@@ -125,20 +125,23 @@ class Spread:
         """All weights of the stage, whole and on the CPU; where they are sharded, empty but for the leading process."""
         return get_model_state_dict(self.stage, options=_WHOLE) if self.sharded else self.stage.state_dict()
 
-    def optimiser_state(self, optimiser: torch.optim.Optimizer) -> dict[str, Any]:
+    def optimiser_states(self, chosen: list[torch.optim.Optimizer]) -> list[dict[str, Any]]:
         """Of all processes; as `weights`."""
         if self.sharded:
-            return get_optimizer_state_dict(self.stage, optimiser, options=_WHOLE)
-        return optimiser.state_dict()
+            return [get_optimizer_state_dict(self.stage, optimiser, options=_WHOLE) for optimiser in chosen]
+        return [optimiser.state_dict() for optimiser in chosen]
 
-    def load(self, weights: dict[str, Any], optimiser: torch.optim.Optimizer, state: dict[str, Any]) -> None:
-        """Go on from trained weights and an optimiser's state. Raises TrainingError where they do not fit."""
+    def load(self, weights: dict[str, Any], chosen: list[torch.optim.Optimizer], states: list[dict[str, Any]]) -> None:
+        """Go on from trained weights and the optimisers' states. Raises TrainingError where they do not fit."""
         trained = {name for name, parameter in self.stage.named_parameters() if parameter.requires_grad}
         if trained != set(weights):
             raise TrainingError("the saved state is of another stage or model; choose another --output")
         if self.sharded:
             set_model_state_dict(self.stage, weights, options=_SPREAD)
-            set_optimizer_state_dict(self.stage, optimiser, state, options=_SPREAD)
         else:
             self.stage.load_state_dict(weights, strict=False)
-            optimiser.load_state_dict(state)
+        for optimiser, state in zip(chosen, states, strict=True):
+            if self.sharded:
+                set_optimizer_state_dict(self.stage, optimiser, state, options=_SPREAD)
+            else:
+                optimiser.load_state_dict(state)

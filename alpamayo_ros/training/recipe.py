@@ -12,6 +12,7 @@ from alpamayo_ros.training.errors import TrainingError
 
 PRECISIONS = ("float32", "bfloat16")
 SHARDINGS = ("none", "fsdp")
+OPTIMISERS = ("adamw", "muon")
 PHRASINGS = ("first", "drawn")
 CRITICS = ("rubric", "endpoint")
 
@@ -23,7 +24,8 @@ class Recipe:
     steps: optimiser steps. batch_size: samples of one step, over all processes. micro_batch: samples that one process
     takes through the network at a time. keyframe_repeats: how often an epoch takes a sample where a decision is taken;
     they are rare among regular ones. learning_rate falls as a cosine to final_learning_rate, after warmup_steps of
-    rising; vision_rate: what it is multiplied with for the vision tower. clip: largest norm of the gradient.
+    rising; vision_rate: what it is multiplied with for the vision tower. optimiser: `adamw`, or `muon` for the matrices
+    inside the blocks (see `optimiser`). clip: largest norm of the gradient.
     precision: float32, or bfloat16 by autocast. sharding: of parameters over processes, `none` or `fsdp`. seed: of
     everything that is drawn. log_every, validate_every (0: never), save_every: steps. validation_samples: how many are
     looked at.
@@ -37,6 +39,7 @@ class Recipe:
     keyframe_repeats: int = 1
     warmup_steps: int = 100
     vision_rate: float = 1.0
+    optimiser: str = "adamw"
     weight_decay: float = 0.05
     beta_2: float = 0.98
     clip: float = 1.0
@@ -60,6 +63,10 @@ class Recipe:
             "warmup_steps must be from 0 to steps": 0 <= self.warmup_steps <= self.steps,
             f"precision must be one of {', '.join(PRECISIONS)}": self.precision in PRECISIONS,
             f"sharding must be one of {', '.join(SHARDINGS)}": self.sharding in SHARDINGS,
+            f"optimiser must be one of {', '.join(OPTIMISERS)}": self.optimiser in OPTIMISERS,
+            "with sharding fsdp, optimiser must be adamw (muon needs whole matrices)": (
+                self.sharding == "none" or self.optimiser == "adamw"
+            ),
             "seed, validate_every and validation_samples must be 0 or more": (
                 min(self.seed, self.validate_every, self.validation_samples) >= 0
             ),

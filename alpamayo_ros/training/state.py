@@ -1,7 +1,7 @@
 """A training run on disk: enough to go on, after any kind of end, as if it had not ended.
 
 FOLDER/step-00000100/weights.safetensors    what is trained, and only that
-FOLDER/step-00000100/run.pt                 optimiser, step, place in the data, recipe; read without running pickles
+FOLDER/step-00000100/run.pt                 optimisers, step, place in the data, recipe; read without running pickles
 """
 
 from __future__ import annotations
@@ -36,7 +36,11 @@ class Progress:
 
 
 def save_state(
-    folder: Path, weights: dict[str, Tensor], optimiser: dict[str, Any], progress: Progress, recipe: dict[str, Any]
+    folder: Path,
+    weights: dict[str, Tensor],
+    optimisers: list[dict[str, Any]],
+    progress: Progress,
+    recipe: dict[str, Any],
 ) -> None:
     """Write the state, then remove the ones before it."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -48,13 +52,13 @@ def save_state(
         save_file(
             {name: part.detach().cpu().contiguous() for name, part in weights.items()}, stage / "weights.safetensors"
         )
-        torch.save({"optimiser": optimiser, "progress": asdict(progress), "recipe": recipe}, stage / "run.pt")
+        torch.save({"optimisers": optimisers, "progress": asdict(progress), "recipe": recipe}, stage / "run.pt")
     for older in _states(folder)[:-1]:
         shutil.rmtree(older)
 
 
-def load_state(folder: Path, recipe: dict[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any], Progress] | None:
-    """Weights, optimiser and progress of the newest state; None where there is none.
+def load_state(folder: Path, recipe: dict[str, Any]) -> tuple[dict[str, Tensor], list[dict[str, Any]], Progress] | None:
+    """Weights, optimisers and progress of the newest state; None where there is none.
 
     Raises TrainingError where it is of another recipe, or damaged.
     """
@@ -76,7 +80,7 @@ def load_state(folder: Path, recipe: dict[str, Any]) -> tuple[dict[str, Tensor],
             f"{folder} holds a run of another recipe ({name} is {told.get(name)}, asked for is {recipe[name]}); "
             "choose another --output, or the same recipe"
         )
-    return weights, run["optimiser"], progress
+    return weights, run["optimisers"], progress
 
 
 def _states(folder: Path) -> list[Path]:

@@ -20,12 +20,13 @@ from typing import Any, TypeVar
 
 import cv2
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 from tqdm import tqdm
 
 from alpamayo_ros.training.corpus import Corpus, order
 from alpamayo_ros.training.errors import TrainingError
+from alpamayo_ros.training.optimiser import optimisers, set_rate
 from alpamayo_ros.training.parallel import Processes, Spread
 from alpamayo_ros.training.recipe import Recipe
 from alpamayo_ros.training.stage import Stage, Work
@@ -67,12 +68,12 @@ def train(
     if recipe.batch_size > len(corpus):
         raise TrainingError(f"batch_size is {recipe.batch_size}, but the data hold {len(corpus)} samples")
     spread = Spread(stage, processes)
-    optimiser = _optimiser(stage)
+    chosen = optimisers(stage)
     progress = Progress(0, 0, 0, [str(path) for path in corpus.shards])
     found = load_state(folder, asdict(recipe))
     if found is not None:
-        weights, optimiser_state, progress = found
-        spread.load(weights, optimiser, optimiser_state)
+        weights, optimiser_states, progress = found
+        spread.load(weights, chosen, optimiser_states)
         _continue_data(progress, corpus, grow=grow)
     stage.train()
     end, figures = time.monotonic() + 60.0 * minutes, dict[str, float]()
@@ -84,11 +85,11 @@ def train(
     with closing(ahead):
         for after, micro_batches in ahead:
             rate = learning_rate(recipe, progress.step)
-            _set_rate(optimiser, rate)
+            set_rate(chosen, rate)
             with spread.acting(), processes.precision(recipe):
                 acted = [stage.act(work) for work in micro_batches]
             for _ in range(stage.passes):
-                losses = _step(spread, optimiser, acted, progress.step, processes)
+                losses = _step(spread, chosen, acted, progress.step, processes)
             progress = after
             bar.update()
             if writer is not None and (progress.step % recipe.log_every == 0 or progress.step == 1):
@@ -108,9 +109,9 @@ def train(
                 if writer is not None:
                     _tell(figures, progress.step, writer, folder)
             if stop or progress.step % recipe.save_every == 0:
-                weights, optimiser_state = spread.weights(), spread.optimiser_state(optimiser)
+                weights, optimiser_states = spread.weights(), spread.optimiser_states(chosen)
                 if processes.leads:
-                    _save(stage, weights, optimiser_state, progress, output)
+                    _save(stage, weights, optimiser_states, progress, output)
                 processes.wait()
             if stop:
                 break
@@ -188,7 +189,11 @@ def _steps(
 
 
 def _save(
-    stage: Stage, weights: dict[str, Tensor], optimiser_state: dict[str, Any], progress: Progress, output: Path
+    stage: Stage,
+    weights: dict[str, Tensor],
+    optimiser_states: list[dict[str, Any]],
+    progress: Progress,
+    output: Path,
 ) -> None:
     """The state comes last: what a kill has left half written before it is written again by whoever goes on."""
     of_model = {name.removeprefix("model."): part for name, part in weights.items() if name.startswith("model.")}
@@ -196,12 +201,12 @@ def _save(
     stage.save_extras(output, weights)
     trained = {name for name, parameter in stage.named_parameters() if parameter.requires_grad}
     kept = {name: part for name, part in weights.items() if name in trained}
-    save_state(output / "training", kept, optimiser_state, progress, asdict(stage.recipe))
+    save_state(output / "training", kept, optimiser_states, progress, asdict(stage.recipe))
 
 
 def _step(
     spread: Spread,
-    optimiser: torch.optim.Optimizer,
+    chosen: list[torch.optim.Optimizer],
     micro_batches: list[Work],
     step: int,
     processes: Processes,
@@ -211,7 +216,8 @@ def _step(
     names = list(weights)
     counts = torch.tensor([[float(work.counts.get(name, 0)) for name in names] for work in micro_batches]).sum(0)
     counts = processes.summed(counts)
-    optimiser.zero_grad(set_to_none=True)
+    for optimiser in chosen:
+        optimiser.zero_grad(set_to_none=True)
     sums = torch.zeros(len(names))
     for number, work in enumerate(micro_batches, start=1):
         with spread.accumulating(last=number == len(micro_batches)):
@@ -228,26 +234,10 @@ def _step(
     norm = spread.clip_gradient(recipe.clip)
     if not math.isfinite(norm):
         raise TrainingError(f"the gradient of step {step + 1} is not finite; lower learning_rate or use float32")
-    optimiser.step()
+    for optimiser in chosen:
+        optimiser.step()
     means = processes.summed(sums) / counts.clamp(min=1.0)
     return {**dict(zip(names, means.tolist(), strict=True)), "gradient": norm}
-
-
-def _optimiser(stage: Stage) -> torch.optim.Optimizer:
-    """AdamW; matrices decay, the rest does not. Each group says how its rate is scaled."""
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in stage.named_parameters():
-        if parameter.requires_grad:
-            scale = stage.recipe.vision_rate if ".visual." in name else 1.0
-            decay = stage.recipe.weight_decay if parameter.ndim > 1 else 0.0
-            groups.setdefault((scale, decay), []).append(parameter)
-    listed = [{"params": part, "scale": scale, "weight_decay": decay} for (scale, decay), part in groups.items()]
-    return torch.optim.AdamW(listed, lr=stage.recipe.learning_rate, betas=(0.9, stage.recipe.beta_2))
-
-
-def _set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    for group in optimiser.param_groups:
-        group["lr"] = rate * group["scale"]
 
 
 def _continue_data(progress: Progress, corpus: Corpus, *, grow: bool) -> None:

@@ -13,9 +13,10 @@ from alpamayo_ros.policy import DrivingPolicy
 from alpamayo_ros.training.corpus import HELD_OUT, Corpus, find_shards, order
 from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.training.expert_stage import ExpertStage
+from alpamayo_ros.training.optimiser import optimisers
 from alpamayo_ros.training.parallel import Processes, Spread
 from alpamayo_ros.training.sft_stage import SftStage
-from alpamayo_ros.training.trainer import _optimiser, _step, prefetched, train
+from alpamayo_ros.training.trainer import _step, prefetched, train
 from alpamayo_ros.training.vision_stage import VisionStage
 from alpamayo_ros.vla.checkpoint import load_model
 
@@ -169,7 +170,7 @@ def test_mixed_precision_differs_by_its_rounding(model, corpus, tmp_path):
         model.load_state_dict(before)
         stage = SftStage(model, sft(precision=precision, trajectory_share=1.0))
         works = [stage.prepare(corpus.batch(range(4), dense=False), 0)]
-        losses[precision] = _step(Spread(stage, ALONE), _optimiser(stage), works, 0, ALONE)
+        losses[precision] = _step(Spread(stage, ALONE), optimisers(stage), works, 0, ALONE)
     assert losses["bfloat16"] != losses["float32"]
     for name, value in losses["float32"].items():
         assert losses["bfloat16"][name] == pytest.approx(value, rel=0.05), name
