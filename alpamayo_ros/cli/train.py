@@ -56,6 +56,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option(
         "--recipe", type=Path, default=_RECIPE, show_default=True, help="TOML file with a table of the stage."
     )
+    @click.option("--set", "changes", multiple=True, help="KEY=VALUE instead of the recipe's; may be repeated.")
     @click.option("--model", type=Path, required=True, help="Folder of the model to begin with.")
     @click.option("--data", type=Path, multiple=True, required=True, help="Folder of a dataset; may be repeated.")
     @click.option("--validation", type=Path, help="Folder of a dataset of other seeds.")
@@ -74,24 +75,24 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 
 @train.command()
 @_options
-def vision(recipe: Path, model: Path, **options: Any) -> None:
+def vision(recipe: Path, changes: tuple[str, ...], model: Path, **options: Any) -> None:
     """Stage 0: the vision tower learns the simulator's dense labels."""
     from alpamayo_ros.training.recipe import VisionRecipe, read_recipe
     from alpamayo_ros.training.vision_stage import VisionStage
 
-    chosen = read_recipe(recipe, "vision", VisionRecipe)
+    chosen = read_recipe(recipe, "vision", VisionRecipe, changes)
     _run(model, lambda loaded: VisionStage(loaded, chosen), **options)
 
 
 @train.command()
 @_options
-def sft(recipe: Path, model: Path, **options: Any) -> None:
+def sft(recipe: Path, changes: tuple[str, ...], model: Path, **options: Any) -> None:
     """Stage 1: the vision-language model learns to reason and to say the trajectory."""
     from alpamayo_ros.training.recipe import SftRecipe, read_recipe
     from alpamayo_ros.training.sft_stage import SftStage
     from alpamayo_ros.training.vision_stage import load_head
 
-    chosen = read_recipe(recipe, "sft", SftRecipe)
+    chosen = read_recipe(recipe, "sft", SftRecipe, changes)
     _run(
         model,
         lambda loaded: SftStage(loaded, chosen, load_head(loaded, model) if chosen.dense > 0 else None),
@@ -101,7 +102,7 @@ def sft(recipe: Path, model: Path, **options: Any) -> None:
 
 @train.command()
 @_options
-def grpo(recipe: Path, model: Path, **options: Any) -> None:
+def grpo(recipe: Path, changes: tuple[str, ...], model: Path, **options: Any) -> None:
     """Stage 3: the vision-language model learns from rewards for what it says and plans itself.
 
     The action expert reads what this changes: run `alpamayo train expert` afterwards.
@@ -111,18 +112,18 @@ def grpo(recipe: Path, model: Path, **options: Any) -> None:
     from alpamayo_ros.training.rewards.choice import chosen_rewards
     from alpamayo_ros.training.selection import keep_informative
 
-    chosen = read_recipe(recipe, "grpo", GrpoRecipe)
+    chosen = read_recipe(recipe, "grpo", GrpoRecipe, changes)
     _run(model, lambda loaded: GrpoStage(loaded, chosen, chosen_rewards(chosen)), keep_informative, **options)
 
 
 @train.command()
 @_options
-def expert(recipe: Path, model: Path, **options: Any) -> None:
+def expert(recipe: Path, changes: tuple[str, ...], model: Path, **options: Any) -> None:
     """Stage 2: the action expert learns flow matching, the rest is frozen."""
     from alpamayo_ros.training.expert_stage import ExpertStage
     from alpamayo_ros.training.recipe import ExpertRecipe, read_recipe
 
-    chosen = read_recipe(recipe, "expert", ExpertRecipe)
+    chosen = read_recipe(recipe, "expert", ExpertRecipe, changes)
     _run(model, lambda loaded: ExpertStage(loaded, chosen), **options)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -213,8 +214,11 @@ class GrpoRecipe(Recipe):
 R = TypeVar("R", bound=Recipe)
 
 
-def read_recipe(path: Path, table: str, kind: type[R]) -> R:
-    """The table of a recipe file. Raises TrainingError for anything it should not hold, and for what it lacks."""
+def read_recipe(path: Path, table: str, kind: type[R], changes: Iterable[str] = ()) -> R:
+    """The table of a recipe file, with `changes` as `KEY=VALUE`, the value as TOML has it.
+
+    Raises TrainingError for anything it should not hold, and for what it lacks.
+    """
     try:
         document = tomllib.loads(path.read_text())
     except OSError as error:
@@ -224,6 +228,7 @@ def read_recipe(path: Path, table: str, kind: type[R]) -> R:
     values = document.get(table)
     if not isinstance(values, dict):
         raise TrainingError(f"{path} has no table [{table}]; it has {', '.join(document) or 'none'}")
+    values = {**values, **_changed(changes)}
     fields = {field.name: field for field in dataclasses.fields(kind)}
     unknown = [name for name in values if name not in fields]
     if unknown:
@@ -237,6 +242,16 @@ def read_recipe(path: Path, table: str, kind: type[R]) -> R:
         return kind(**typed)
     except TrainingError as error:
         raise TrainingError(f"{path}, [{table}]: {error}") from None
+
+
+def _changed(changes: Iterable[str]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for change in changes:
+        try:
+            found |= tomllib.loads(change)
+        except tomllib.TOMLDecodeError:
+            raise TrainingError(f'--set {change}: give KEY=VALUE as TOML has it: steps=100, optimiser="muon"') from None
+    return found
 
 
 def _typed(place: str, field: dataclasses.Field[Any], value: Any) -> Any:

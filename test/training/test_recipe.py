@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,25 @@ def test_a_wrong_recipe_for_rewards_is_refused_in_one_line(tmp_path, changes, me
     with pytest.raises(TrainingError, match=message) as error:
         read_recipe(written(tmp_path, "grpo", **changes), "grpo", GrpoRecipe)
     assert "\n" not in str(error.value)
+
+
+def test_what_is_said_beside_a_recipe_goes_before_it(tmp_path):
+    path = written(tmp_path, "sft", optimiser='"adamw"')
+    recipe = read_recipe(path, "sft", SftRecipe, ('optimiser = "muon"', "trajectory_share=0.5", "steps=77"))
+    assert (recipe.optimiser, recipe.trajectory_share, recipe.steps) == ("muon", 0.5, 77)
+    for change, message in (
+        ("stepz=1", "unknown key stepz"),
+        ("steps=muon", "give KEY=VALUE as TOML has it"),
+        ("steps", "give KEY=VALUE as TOML has it"),
+        ('steps="7"', "steps is '7'; it must be of type int"),
+        ('optimiser="sgd"', "optimiser must be one of adamw, muon"),
+        ("[steps]", "steps is {}; it must be of type int"),
+    ):
+        with pytest.raises(TrainingError, match=re.escape(message)):
+            read_recipe(path, "sft", SftRecipe, (change,))
+    sharded = ('optimiser="muon"', 'sharding="fsdp"', "validate_every=0")
+    with pytest.raises(TrainingError, match="with sharding fsdp, optimiser must be adamw"):
+        read_recipe(path, "sft", SftRecipe, sharded)
 
 
 def test_the_public_recipes_figures_are_what_is_left_unsaid(tmp_path):

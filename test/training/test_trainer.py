@@ -147,6 +147,34 @@ def test_what_does_not_fit_is_refused_in_one_line(recipe, begun, data, tmp_path)
     assert "a run of another recipe (warmup_steps is 2, asked for is 3)" in refused()
 
 
+def test_muon_takes_the_matrices_of_the_blocks_and_goes_on_in_the_same_bits(model, corpus, tmp_path):
+    begun = {name: part.clone() for name, part in model.state_dict().items()}
+    recipe = sft(optimiser="muon", steps=4, learning_rate=3e-3)
+
+    def trained(folder, minutes):
+        model.load_state_dict(begun)
+        for allowed in minutes:
+            run = train(SftStage(model, recipe), corpus, None, tmp_path / folder, ALONE, minutes=allowed)
+        assert run.finished
+        return load_file(tmp_path / folder / "model.safetensors")
+
+    whole, cut = trained("whole", [9]), trained("cut", [0, 0, 9])
+    assert [name for name in whole if not torch.equal(whole[name], cut[name])] == []
+
+    adamw, muon = optimisers(SftStage(model, recipe))
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    of_muon = {names[id(parameter)] for group in muon.param_groups for parameter in group["params"]}
+    of_adamw = {names[id(parameter)] for group in adamw.param_groups for parameter in group["params"]}
+    assert of_muon | of_adamw == {name for name in names.values() if name.startswith("vlm.")}
+    assert not of_muon & of_adamw
+    assert all(".layers." in name or ".blocks." in name for name in of_muon)
+    assert {"vlm.lm_head.weight", "vlm.model.language_model.embed_tokens.weight"} <= of_adamw
+    # An orthogonal step of AdamW's size: all of a matrix' singular values move alike, none by more than its share.
+    name = "vlm.model.language_model.layers.0.mlp.up_proj.weight"
+    step = torch.linalg.svdvals(whole[name] - begun[name])
+    assert step.min() > 0.1 * step.max()
+
+
 @pytest.mark.parametrize("name", ["run.pt", "weights.safetensors"])
 def test_a_damaged_state_is_refused(model, corpus, tmp_path, name):
     train(VisionStage(model, vision()), corpus, None, tmp_path, ALONE, minutes=0)
