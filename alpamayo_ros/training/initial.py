@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.training.vocabulary import make_tokenizer
@@ -15,6 +15,10 @@ from alpamayo_ros.vla.config import config_from_json
 from alpamayo_ros.vla.model import AlpamayoModel
 
 _STD = 0.02
+_EMBEDDED = 0.3
+"""Size of a token's embedding: the vision tower's tokens, which come beside it, are of this size too."""
+_FINEST = 8
+"""Bins in the shortest wave of a bin's embedding."""
 
 
 def initial_model(shape: Path, seed: int) -> AlpamayoModel:
@@ -47,6 +51,27 @@ def initial_model(shape: Path, seed: int) -> AlpamayoModel:
             if part.bias is not None:
                 nn.init.zeros_(part.bias)
         elif isinstance(part, nn.Embedding):
-            # The language model's inputs meet the vision tower's tokens, which are of this size too.
-            nn.init.normal_(part.weight, 0.0, 0.3 if name.endswith("embed_tokens") else _STD, generator=draw)
+            nn.init.normal_(part.weight, 0.0, _EMBEDDED if name.endswith("embed_tokens") else _STD, generator=draw)
+    _order_bins(model)
     return model.eval().requires_grad_(False)
+
+
+def _order_bins(model: AlpamayoModel) -> None:
+    """Let the tokens of trajectories begin as numbers: neighbouring bins are alike, at the input and in what is said.
+
+    From random rows a model would have to see every single bin many times before it knew how far one is from another.
+    """
+    first, width = model.tokenizer.future_bin_0, model.config.language.hidden_size
+    futures, histories = model.config.future_tokens.num_bins, model.config.history_tokens.num_bins
+    for start, bins in ((first, futures), (first + futures, histories)):
+        waves = _waves(bins, width)
+        model.vlm.model.language_model.embed_tokens.weight.data[start : start + bins] = _EMBEDDED * waves
+        model.vlm.lm_head.weight.data[start : start + bins] = _STD * waves
+
+
+def _waves(bins: int, width: int) -> Tensor:
+    """(bins, width), of standard deviation 1: sines and cosines of wave lengths from 4 × `bins` to `_FINEST`, evenly in
+    the logarithm."""
+    lengths = torch.logspace(math.log10(4.0 * bins), math.log10(_FINEST), width // 2)
+    angle = 2 * math.pi * torch.arange(bins)[:, None] / lengths
+    return math.sqrt(2.0) * torch.cat([angle.sin(), angle.cos()], dim=1)
