@@ -1,6 +1,10 @@
 """Stage 2: the action expert learns flow matching behind the frozen vision-language model.
 
 x_t = t · x + (1 − t) · ε with t = 0.999 · (1 − Beta(1.5, 1)); the expert is to say x − ε, as in the released recipe.
+
+What a wrong curvature does grows with the square of the speed. With `weighting` "acceleration" it counts as the lateral
+acceleration that it makes, against the longitudinal one of the same row. The weight depends on nothing but what the
+expert reads, so what it is to say in the end, the mean of x − ε, stays the same.
 """
 
 from __future__ import annotations
@@ -17,6 +21,8 @@ from alpamayo_ros.training.validation import validate
 from alpamayo_ros.vla.model import AlpamayoModel
 
 _LATEST, _ALPHA = 0.999, 1.5
+_LEAST, _MOST = 0.1, 5.0
+"""Bounds of the weight of curvature: neither a crawling car nor a very fast one is all there is to learn."""
 
 
 class ExpertStage(Stage):
@@ -39,7 +45,8 @@ class ExpertStage(Stage):
             [torch.stack(parts) for parts in zip(*pairs, strict=True)]
             for pairs in ([m.history for m in batch.moments], [m.future for m in batch.moments])
         )
-        action = self.model.action_space.trajectory_to_action(*history, *future)
+        space = self.model.action_space
+        action, speed = space.trajectory_to_action(*history, *future), space.speed_at_t0(*history)
         sequences = make_sequences(
             self.model, batch.moments, choices, grids.reshape(len(batch), -1, 3),
             torch.empty(len(batch), 0, dtype=torch.long), "trajectory_start", reasoning=self.recipe.reasoning > 0,
@@ -56,8 +63,18 @@ class ExpertStage(Stage):
             "action": action.to(device),
             "times": moments.float().to(device),
             "noise": noise.float().to(device),
+            "weights": self.action_weights(speed).to(device),
         }
         return Work({"flow": noise.numel()}, inputs)
+
+    def action_weights(self, speed: Tensor) -> Tensor:
+        """(B, 1, 1, 2): how an error of acceleration and one of curvature count at a speed (B,) in m/s."""
+        weights = torch.ones(len(speed), 1, 1, 2)
+        if self.recipe.weighting == "acceleration":
+            space = self.model.action_space
+            lateral = speed.square() * space.curvature_std.to(speed) / space.accel_std.to(speed)
+            weights[..., 1] = lateral.square().clamp(_LEAST, _MOST)[:, None, None]
+        return weights
 
     def forward(self, work: Work) -> dict[str, Tensor]:
         model, sequences, times = self.model, work.inputs["sequences"], work.inputs["times"]
@@ -80,7 +97,8 @@ class ExpertStage(Stage):
         embedded = model.action_in_proj(mixed, moment)
         memory = Memory([(keys, values) for keys, values in layers])
         said = model.action_out_proj(model.expert(embedded, positions.expand(3, -1, -1), memory, mask))
-        return {"flow": (said.float() - (action - noise)).square().sum()}
+        error = (said.float() - (action - noise)).square().unflatten(0, (-1, repeats))
+        return {"flow": (work.inputs["weights"] * error).sum()}
 
     def weights(self, step: int) -> dict[str, float]:
         return {"flow": 1.0}

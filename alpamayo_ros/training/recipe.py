@@ -14,6 +14,7 @@ from alpamayo_ros.training.errors import TrainingError
 PRECISIONS = ("float32", "bfloat16")
 SHARDINGS = ("none", "fsdp")
 OPTIMISERS = ("adamw", "muon")
+WEIGHTINGS = ("uniform", "acceleration")
 PHRASINGS = ("first", "drawn")
 CRITICS = ("rubric", "endpoint")
 
@@ -125,9 +126,11 @@ class ExpertRecipe(Recipe):
     """Stage 2: the action expert learns flow matching behind the frozen vision-language model.
 
     times_per_sample: flow times drawn for each sample and step; the language model reads it once for all of them.
+    weighting: `uniform`, or `acceleration`: an error of curvature counts as the lateral acceleration that it makes.
     """
 
     times_per_sample: int = 1
+    weighting: str = "uniform"
     reasoning: float = 1.0
     phrasing: str = "drawn"
     navigation_dropout: float = 0.1
@@ -135,6 +138,7 @@ class ExpertRecipe(Recipe):
     def _rules(self) -> dict[str, bool]:
         return {
             "times_per_sample must be above 0": self.times_per_sample > 0,
+            f"weighting must be one of {', '.join(WEIGHTINGS)}": self.weighting in WEIGHTINGS,
             "reasoning must be 0 (trajectory only) or 1": self.reasoning in (0, 1),
             f"phrasing must be one of {', '.join(PHRASINGS)}": self.phrasing in PHRASINGS,
             "navigation_dropout must be in [0, 1]": 0 <= self.navigation_dropout <= 1,

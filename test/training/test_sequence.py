@@ -81,8 +81,11 @@ def test_without_reasoning_the_trajectory_follows_at_once(model, batch):
 
 
 @torch.no_grad()
-def test_the_expert_learns_the_field_that_is_integrated(model, batch):
-    stage = ExpertStage(model, expert(navigation_dropout=0.0, times_per_sample=2, phrasing="first"))
+@pytest.mark.parametrize("weighting", ["uniform", "acceleration"])
+def test_the_expert_learns_the_field_that_is_integrated(model, batch, weighting):
+    stage = ExpertStage(
+        model, expert(navigation_dropout=0.0, times_per_sample=2, phrasing="first", weighting=weighting)
+    )
     work = stage.prepare(batch, 0)
     context, lengths = prompted(model, batch)
     sequences = work.inputs["sequences"]
@@ -94,14 +97,20 @@ def test_the_expert_learns_the_field_that_is_integrated(model, batch):
     model.feed(context, tokens, tokens != model.tokenizer.pad)
     velocity = model.velocity(context, Reasoning(tokens, torch.ones(len(batch), dtype=torch.bool), said))
     action, noise, times = (work.inputs[name] for name in ("action", "noise", "times"))
-    total = 0.0
+    space, total = model.config.action_space, 0.0
     for number in range(2):
         for row in range(len(batch)):
             time = float(times[row, number])
             mixed = time * action + (1 - time) * noise[:, number]
             wanted = action[row] - noise[row, number]
-            total += float((velocity(mixed, time)[row] - wanted).square().sum())
-    assert float(stage(work)["flow"]) == pytest.approx(total, rel=1e-4)
+            along, curvature = (velocity(mixed, time)[row] - wanted).square().sum(0).tolist()
+            if weighting == "acceleration":
+                # In metres per second squared, the sideways part as large as speed² × curvature, to a bound.
+                speed = float(batch.moments[row].history[0].diff(dim=0)[-1].norm()) / 0.1
+                lateral = (speed**2 * space.curvature_std / space.accel_std) ** 2
+                curvature *= min(max(lateral, 0.1), 5.0)
+            total += along + curvature
+    assert float(stage(work)["flow"]) == pytest.approx(total, rel=1e-4 if weighting == "uniform" else 1e-2)
 
 
 def test_flow_times_have_the_released_distribution(model, corpus):
