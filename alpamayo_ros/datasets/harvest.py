@@ -13,7 +13,7 @@ from alpamayo_ros.datasets.plan import DatasetPlan
 from alpamayo_ros.datasets.sample import Sample, encode
 from alpamayo_ros.datasets.shard import Members
 from alpamayo_ros.simulation.keyframe import find_keyframes
-from alpamayo_ros.simulation.scoring import score_drive
+from alpamayo_ros.simulation.scoring import is_wrong_lane, score_drive
 from alpamayo_ros.types.rig import default_rig
 
 FIRST = 20
@@ -39,20 +39,31 @@ class Harvest:
 
 def harvest(plan: DatasetPlan, kind: str, seed: int, variant: str) -> Harvest:
     """Drive, choose the moments, label them, and keep what passes. Same arguments, same bytes."""
-    rig = default_rig(*plan.size, roles=plan.roles)
-    if plan.disturbance:
+    rig, found = default_rig(*plan.size, roles=plan.roles), Harvest()
+    if plan.failures:
+        failed = plan.failure(kind, seed, variant)
+        for span in failed.spans(FIRST):
+            drive = Drive(failed.taken_over(span.start), rig)
+            _gather(found, plan, drive, _moments(drive, plan.every, span.start, span.stop - 1), span.start)
+    elif plan.disturbance:
         disturbance = Disturbance.drawn(kind, seed, variant, plan.disturbance)
         drive = Drive(drive_disturbed(kind, seed, variant, disturbance), rig)
-        moments = _moments(drive, plan.every, disturbance.stop, disturbance.stop + RECOVERY)
+        _gather(found, plan, drive, _moments(drive, plan.every, disturbance.stop, disturbance.stop + RECOVERY))
     else:
         drive = Drive.by_expert(kind, seed, variant, rig)
-        moments = _moments(drive, plan.every)
-    found, name = Harvest(), f"{kind}-{variant}-{seed}"
+        _gather(found, plan, drive, _moments(drive, plan.every))
+    return found
+
+
+def _gather(found: Harvest, plan: DatasetPlan, drive: Drive, moments: dict[int, str | None], first: int = 0) -> None:
+    """Add the samples of a drive, which is the expert's from tick `first` on, to what was found."""
+    kind, seed, variant = drive.scenario.kind, drive.scenario.seed, str(drive.scenario.variant)
+    name = f"{kind}-{variant}-{seed}"
     labeller = drive.labeller(plan.dense) if plan.dense else None
-    fault = _fault(drive)
+    fault = _fault(drive, first)
     if fault is not None:
         found.drop("unsafe_drive", f"{name}: {fault}", len(moments))
-        return found
+        return
     for tick, rule in moments.items():
         made = label(drive.episode, tick, drive.rig, plan.others)
         if not isinstance(made, Rejection):
@@ -73,7 +84,6 @@ def harvest(plan: DatasetPlan, kind: str, seed: int, variant: str) -> Harvest:
         found.counts[f"longitudinal/{made.decision.longitudinal}"] += 1
         found.counts[f"lateral/{made.decision.lateral}"] += 1
         found.counts[f"keyframe/{rule or 'regular'}"] += 1
-    return found
 
 
 def _moments(drive: Drive, every: int, first: int = FIRST, last: int | None = None) -> dict[int, str | None]:
@@ -88,11 +98,16 @@ def _moments(drive: Drive, every: int, first: int = FIRST, last: int | None = No
     return dict(sorted(chosen.items()))
 
 
-def _fault(drive: Drive) -> str | None:
-    """Why nothing should be learned from a drive."""
-    score = score_drive(drive.episode.worlds)
+def _fault(drive: Drive, first: int) -> str | None:
+    """Why nothing should be learned from what the expert drives from tick `first` on.
+
+    Whoever takes over may have to find back from the wrong lane; else the expert is never in one.
+    """
+    worlds = drive.episode.worlds[first:]
+    score = score_drive(worlds)
     if score.collision is not None:
         return f"{score.collision} collision with {score.collided_with}"
-    if score.off_road or score.wrong_lane:
-        return "off the road" if score.off_road else "in the wrong lane"
-    return None
+    if score.off_road:
+        return "off the road"
+    wrong = is_wrong_lane(worlds[-1].ego, drive.scenario.roads) if first else score.wrong_lane
+    return "in the wrong lane" if wrong else None

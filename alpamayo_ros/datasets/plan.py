@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from alpamayo_ros.datasets.handover import FailedDrive
 from alpamayo_ros.datasets.staging import DatasetError
 from alpamayo_ros.types import CameraRole
 
@@ -22,7 +24,8 @@ class DatasetPlan:
     of every picture. picture: jpg or png; quality: of jpg. dense: side in pixels of the blocks that get labels, 0 for
     none. others: things nearby that are tested for being no cause. disturbance: strength of what pushes the car off its
     way once in every drive (see `disturbance`), 0 for undisturbed drives. drives_per_shard: one shard at most is lost
-    when a run is killed.
+    when a run is killed. failures: drives of a model which the expert takes over (see `handover`); where there are any,
+    the drives are these, as far as seeds, kinds and variants take them in.
     """
 
     seeds: tuple[int, int]
@@ -37,6 +40,7 @@ class DatasetPlan:
     others: int = 1
     disturbance: float = 0.0
     drives_per_shard: int = 16
+    failures: tuple[FailedDrive, ...] = ()
 
     def __post_init__(self) -> None:
         if self.dense and any(side % self.dense for side in self.size):
@@ -45,12 +49,22 @@ class DatasetPlan:
         count = (self.seeds[1] - self.seeds[0] + 1) * len(self.kinds) * len(self.variants)
         if count > MOST:
             raise DatasetError(f"{count:,} drives are asked for; {MOST:,} are the most of one dataset")
+        if self.failures and self.disturbance:
+            raise DatasetError("a drive is either disturbed or a failure that is taken over; make two datasets")
 
     @property
     def drives(self) -> list[tuple[str, int, str]]:
         """Kind, seed and variant of every drive: each seed goes through all kinds, so that shards are mixed."""
         seeds = range(self.seeds[0], self.seeds[1] + 1)
-        return [(kind, seed, variant) for seed in seeds for kind in self.kinds for variant in self.variants]
+        drives = [(kind, seed, variant) for seed in seeds for kind in self.kinds for variant in self.variants]
+        failed = {(drive.kind, drive.seed, drive.variant) for drive in self.failures}
+        return [drive for drive in drives if drive in failed] if failed else drives
+
+    def failure(self, kind: str, seed: int, variant: str) -> FailedDrive:
+        """The failure of one of the drives."""
+        return next(
+            drive for drive in self.failures if (drive.kind, drive.seed, drive.variant) == (kind, seed, variant)
+        )
 
     @property
     def shards(self) -> list[list[tuple[str, int, str]]]:
@@ -61,4 +75,5 @@ class DatasetPlan:
     def described(self) -> dict[str, Any]:
         """As JSON has it."""
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        return {"format": FORMAT, **plain, "roles": [role.label for role in self.roles]}
+        failures = hashlib.sha256(repr(self.failures).encode()).hexdigest()[:12] if self.failures else ""
+        return {"format": FORMAT, **plain, "roles": [role.label for role in self.roles], "failures": failures}

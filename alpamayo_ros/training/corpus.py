@@ -47,13 +47,14 @@ class Origin:
 class Moment:
     """One sample without its pictures.
 
-    origin: of which drive. places: (shard, offset, size) of each part. frames: of each camera. keyframe: whether a
-    decision is taken there. label: the truth about it, and its sentences.
+    origin: of which drive; None where a model drove first and the expert took over. places: (shard, offset, size) of
+    each part. frames: of each camera. keyframe: whether a decision is taken there. label: the truth about it, and its
+    sentences.
     history: (16, 3) and (16, 3, 3), future: (64, 3) and (64, 3, 3), in the ego frame at t0.
     """
 
     key: str
-    origin: Origin
+    origin: Origin | None
     places: dict[str, tuple[int, int, int]]
     frames: int
     keyframe: bool
@@ -168,7 +169,8 @@ def _read_shard(number: int, path: Path) -> list[Moment]:
     places: dict[str, dict[str, tuple[int, int, int]]] = {}
     parts: dict[str, dict[str, bytes]] = {}
     try:
-        disturbance = float(json.loads((path.parent / "plan.json").read_text())["disturbance"])
+        plan = json.loads((path.parent / "plan.json").read_text())
+        disturbance = None if plan.get("failures") else float(plan["disturbance"])
         with tarfile.open(path) as tar:
             for info in tar:
                 key, _, part = info.name.partition(".")
@@ -184,7 +186,10 @@ def _read_shard(number: int, path: Path) -> list[Moment]:
         raise DatasetError(f"{path} is no readable shard ({error!r}); make it again") from None
 
 
-def _moment(key: str, places: dict[str, tuple[int, int, int]], parts: dict[str, bytes], disturbance: float) -> Moment:
+def _moment(
+    key: str, places: dict[str, tuple[int, int, int]], parts: dict[str, bytes], disturbance: float | None
+) -> Moment:
+    """disturbance: of the drive; None where it cannot be driven again."""
     told: dict[str, Any] = json.loads(parts["json"])
     if told["seed"] >= HELD_OUT:
         raise TrainingError(f"sample {key}: seeds from {HELD_OUT:,} on are for judging; nothing may be trained on them")
@@ -193,7 +198,9 @@ def _moment(key: str, places: dict[str, tuple[int, int, int]], parts: dict[str, 
             torch.from_numpy(file[name])
             for name in ("history_positions", "history_rotations", "future_positions", "future_rotations")
         ]
-    origin = Origin(told["kind"], told["seed"], told["variant"], told["tick"], disturbance)
+    origin = None
+    if disturbance is not None:
+        origin = Origin(told["kind"], told["seed"], told["variant"], told["tick"], disturbance)
     return Moment(
         key, origin, places, len(next(iter(told["stamps_ns"].values()))), told["keyframe"] is not None, label_of(told),
         told["navigation"],

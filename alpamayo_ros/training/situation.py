@@ -42,6 +42,10 @@ def situation_of(moment: Moment, rig: Rig) -> Situation:
 
     Raises TrainingError where the simulator no longer drives as it did when the data were made.
     """
+    if moment.origin is None:
+        raise TrainingError(
+            f"sample {moment.key} begins with a model's drive, which cannot be driven again; give rewards other data"
+        )
     worlds = _worlds(moment.origin)
     history = moment.history[0].numpy()
     egos = [world.ego for world in worlds[-len(history) :]]

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from alpamayo_ros.datasets.handover import FailedDrive
 from alpamayo_ros.datasets.plan import DatasetPlan
 from alpamayo_ros.datasets.production import write_dataset
 from alpamayo_ros.simulation.motion import seen_from
@@ -44,3 +45,13 @@ def test_a_disturbed_drive_is_disturbed_again(tmp_path):
     undisturbed = replace(moment, origin=replace(moment.origin, disturbance=0.0))
     with pytest.raises(TrainingError, match="cannot be driven again: another version of the simulator"):
         situation_of(undisturbed, RIG)
+
+
+def test_a_drive_that_a_model_began_gives_no_rewards(tmp_path):
+    failed = FailedDrive("open_road", 5, "nominal", ((0.0, 0.001),) * 90)
+    plan = DatasetPlan((5, 5), ("open_road",), ("nominal",), DEFAULT_ROLES[:1], (64, 32), every=10, failures=(failed,))
+    list(write_dataset(plan, tmp_path / "data"))
+    moment = Corpus(find_shards([tmp_path / "data"], unfinished=False), (0,)).moments[0]
+    assert moment.origin is None
+    with pytest.raises(TrainingError, match="begins with a model's drive"):
+        situation_of(moment, RIG)
