@@ -230,7 +230,7 @@ def test_selection_is_the_medoid_of_the_best_judged_samples():
 
     def gate(*passed: bool, check: GateCheck = GateCheck.REVERSING) -> tuple[Judgement, ...]:
         good = AxisVerdict(True, "")
-        actions = MetaActions((), (), (), False, 0, 0, 0, 0, 0, 0, 0)
+        actions = MetaActions((), (), (), False, 0, 0, 0, 0, 0, 0, 0, 0)
         failure = (GateFailure(check, "test"),)
         trace = ParsedTrace("", ReadStatus.UNPARSED, None, (), ("test",))
         verdicts = (GateVerdict(() if ok else failure) for ok in passed)

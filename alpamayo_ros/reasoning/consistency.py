@@ -44,7 +44,7 @@ UNCHANGED_SPEED = 2.0  # m/s; what a car that "changes nothing" may gain or lose
 STANDING = CUT_SPEEDS[0]  # m/s; the autolabeler's boundary of standing
 STILL_DISTANCE = 1.0  # m; a plan shorter than this does not move
 # A car 1.9 m wide in a lane of 3.5 m touches the line at an offset of 0.8 m. The margin covers lanes and cars that
-# differ, and that the offset is counted from where the car was, which need not have been the center.
+# differ, and that without lane data the offset is counted from where the car was, which need not have been the center.
 LINE_OFFSET, OFFSET_MARGIN = 0.8, 0.3  # m
 WITHIN_LANE = LINE_OFFSET + OFFSET_MARGIN
 OUT_OF_LANE = LINE_OFFSET - OFFSET_MARGIN
@@ -289,7 +289,10 @@ def _path_agrees(said: LateralDecision | None, actions: MetaActions) -> bool:
     if _turned_off(actions) or _steers_sharply(actions) or abs(actions.final_offset) > rule.final:
         return False
     if rule.stays:
-        return not _changes_lane(actions) and max(actions.offset_left, actions.offset_right) <= WITHIN_LANE
+        # As far as the center of its lane the car comes back; what counts is how far it leaves that.
+        left = actions.offset_left - max(-actions.initial_offset, 0.0)
+        right = actions.offset_right - max(actions.initial_offset, 0.0)
+        return not _changes_lane(actions) and max(left, right) <= WITHIN_LANE
     return not rule.shifts or (bool(actions.lane) and _shifts(rule, actions))
 
 

@@ -122,6 +122,7 @@ def segment_motion(
         offset_left=float(max(offsets.max(), 0.0)) if offsets is not None else 0.0,
         offset_right=float(max(-offsets.min(), 0.0)) + 0.0 if offsets is not None else 0.0,
         final_offset=float(offsets[-1]) if offsets is not None else 0.0,
+        initial_offset=float(lane.offsets[0]) if lane is not None else 0.0,
     )
 
 

@@ -46,6 +46,7 @@ class MetaActions:
     offset_left, offset_right: the farthest the car moves to either side of its initial offset, metres, both ≥ 0; zero
         when the lane level is unknown.
     final_offset: metres to the left of the initial offset at the end; zero when the lane level is unknown.
+    initial_offset: metres to the left of the center of its lane at the start; zero without lane data.
     """
 
     longitudinal: tuple[MetaAction, ...]
@@ -59,6 +60,7 @@ class MetaActions:
     offset_left: float
     offset_right: float
     final_offset: float
+    initial_offset: float
 
 
 @dataclass(frozen=True)

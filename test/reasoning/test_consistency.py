@@ -273,6 +273,22 @@ def test_lane_data_decides_where_the_path_alone_cannot() -> None:
     assert not judge(keep, CURVE, change)[1]
 
 
+def test_who_comes_back_to_the_center_keeps_the_lane() -> None:
+    keep, ramp, same = "Keep lane since the lane ahead is clear.", np.clip(np.arange(65) / 30, 0, 1), np.zeros(65, int)
+
+    def moved(start: float, end: float) -> bool:
+        lane = LaneTrack(start + (end - start) * ramp, same)
+        return judge(keep, shifted(end - start, 3.0), lane)[1]
+
+    assert moved(0.0, 0.9)
+    assert not moved(0.0, 1.6)
+    for side in (1.0, -1.0):
+        assert moved(1.6 * side, 0.0)
+        assert moved(1.6 * side, -0.9 * side)
+        assert not moved(1.6 * side, -1.3 * side)
+        assert not moved(0.4 * side, 1.7 * side)
+
+
 @given(st.floats(0.0, 20.0), st.floats(-4.0, 2.5), st.floats(-0.05, 0.05))
 def test_left_and_right_are_judged_alike(speed: float, acceleration: float, curvature: float) -> None:
     text = "Turn left because the route turns left at the intersection."
