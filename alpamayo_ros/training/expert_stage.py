@@ -9,13 +9,15 @@ expert reads, so what it is to say in the end, the mean of x − ε, stays the s
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from alpamayo_ros.training.corpus import Batch, Corpus
 from alpamayo_ros.training.recipe import ExpertRecipe
-from alpamayo_ros.training.sequence import Memory, choose, make_sequences, stream
+from alpamayo_ros.training.sequence import Memory, bent, choose, make_sequences, stream
 from alpamayo_ros.training.stage import Stage, Work
 from alpamayo_ros.training.validation import validate
 from alpamayo_ros.vla.model import AlpamayoModel
@@ -37,6 +39,7 @@ class ExpertStage(Stage):
     def prepare(self, batch: Batch, step: int) -> Work:
         rows, grids = self.pictures(batch)
         draws = [stream(self.recipe.seed, step, number) for number in batch.numbers]
+        batch = replace(batch, moments=bent(batch.moments, draws, self.recipe.history_noise))
         choices = [
             choose(moment, draw, self.recipe.phrasing, self.recipe.navigation_dropout)
             for moment, draw in zip(batch.moments, draws, strict=True)

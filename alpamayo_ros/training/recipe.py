@@ -100,6 +100,7 @@ class SftRecipe(Recipe):
     dense: weight of the dense labels at the first step; it falls to 0 as a cosine over the run.
     phrasing: which of a label's sentences is learned, the first one or one drawn anew each time.
     navigation_dropout: part of the instructions that is left out, for guidance.
+    history_noise: lateral acceleration in m/s^2 by which the past is bent, see `sequence.bent`.
     """
 
     reasoning: float = 1.0
@@ -108,6 +109,7 @@ class SftRecipe(Recipe):
     dense: float = 0.0
     phrasing: str = "drawn"
     navigation_dropout: float = 0.1
+    history_noise: float = 0.0
 
     def _rules(self) -> dict[str, bool]:
         return {
@@ -118,6 +120,7 @@ class SftRecipe(Recipe):
             "without reasoning, trajectory_share must be 1": self.reasoning > 0 or self.trajectory_share == 1,
             f"phrasing must be one of {', '.join(PHRASINGS)}": self.phrasing in PHRASINGS,
             "navigation_dropout must be in [0, 1]": 0 <= self.navigation_dropout <= 1,
+            "history_noise must be 0 or more": self.history_noise >= 0,
         }
 
 
@@ -127,6 +130,7 @@ class ExpertRecipe(Recipe):
 
     times_per_sample: flow times drawn for each sample and step; the language model reads it once for all of them.
     weighting: `uniform`, or `acceleration`: an error of curvature counts as the lateral acceleration that it makes.
+    history_noise: as in SftRecipe.
     """
 
     times_per_sample: int = 1
@@ -134,6 +138,7 @@ class ExpertRecipe(Recipe):
     reasoning: float = 1.0
     phrasing: str = "drawn"
     navigation_dropout: float = 0.1
+    history_noise: float = 0.0
 
     def _rules(self) -> dict[str, bool]:
         return {
@@ -142,6 +147,7 @@ class ExpertRecipe(Recipe):
             "reasoning must be 0 (trajectory only) or 1": self.reasoning in (0, 1),
             f"phrasing must be one of {', '.join(PHRASINGS)}": self.phrasing in PHRASINGS,
             "navigation_dropout must be in [0, 1]": 0 <= self.navigation_dropout <= 1,
+            "history_noise must be 0 or more": self.history_noise >= 0,
         }
 
 

@@ -8,7 +8,7 @@ The prompt ends before the bar; `AlpamayoModel.sample` generates what is behind 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from alpamayo_ros.training.corpus import Moment
+from alpamayo_ros.vla.action_space import yaw_rotations
 from alpamayo_ros.vla.config import ModelConfig
 from alpamayo_ros.vla.decoder import KVCache
 from alpamayo_ros.vla.model import AlpamayoModel
@@ -23,6 +24,9 @@ from alpamayo_ros.vla.prompt import driving_prompt, rotary_positions
 
 Ending = Literal["whole", "trajectory_start"]
 """How far an answer goes: to its end, or to the start of the trajectory, behind which the expert follows."""
+
+_SLOW = 4.0
+"""Metres per second; below it a lateral acceleration would be a curvature that no car has."""
 
 NONE, REASONING, TRAJECTORY = range(3)
 """To which loss a token belongs."""
@@ -61,6 +65,30 @@ def choose(moment: Moment, draw: np.random.Generator, phrasing: str, navigation_
 def stream(seed: int, step: int, number: int) -> np.random.Generator:
     """What is drawn for one sample in one step depends on nothing else: not on processes, nor on interruptions."""
     return np.random.default_rng((seed, step, number))
+
+
+def bent(moments: Sequence[Moment], draws: Sequence[np.random.Generator], strength: float) -> tuple[Moment, ...]:
+    """The moments, each with its past bent sideways about t0: by a curvature whose lateral acceleration is drawn with a
+    standard deviation of `strength` m/s^2.
+
+    How a car has steered so far tells so much of what its expert does next that a model learns little else: then it
+    never corrects itself. In a past that is bent this is no longer so, and pictures have to tell where the lane is.
+    """
+    if not strength:
+        return tuple(moments)
+    found = []
+    for moment, draw in zip(moments, draws, strict=True):
+        xyz, rotations = moment.history
+        steps = xyz.diff(dim=0).norm(dim=-1)
+        behind = torch.cat([steps.flip(0).cumsum(0).flip(0), steps.new_zeros(1)])  # metres to the pose at t0
+        speed = max(float(steps[-1]) / 0.1, _SLOW)
+        curvature = strength * float(draw.standard_normal()) / speed**2
+        turn = yaw_rotations(-curvature * behind)
+        # About the pose at t0, which stays: a past that curved by so much more ends in the same heading.
+        sideways = torch.zeros_like(xyz)
+        sideways[:, 1] = 0.5 * curvature * behind.square()
+        found.append(replace(moment, history=(xyz + sideways, turn @ rotations)))
+    return tuple(found)
 
 
 def prompt_ids(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ from alpamayo_ros.training.sequence import (
     Ending,
     Memory,
     Sequences,
+    bent,
     choose,
     make_sequences,
     stream,
@@ -45,6 +47,7 @@ class SftStage(Stage):
     def prepare(self, batch: Batch, step: int) -> Work:
         rows, grids = self.pictures(batch)
         draws = [stream(self.recipe.seed, step, number) for number in batch.numbers]
+        batch = replace(batch, moments=bent(batch.moments, draws, self.recipe.history_noise))
         choices = [
             choose(moment, draw, self.recipe.phrasing, self.recipe.navigation_dropout)
             for moment, draw in zip(batch.moments, draws, strict=True)

@@ -6,7 +6,7 @@ import torch
 from recipes import expert, sft
 
 from alpamayo_ros.training.expert_stage import ExpertStage
-from alpamayo_ros.training.sequence import REASONING, TRAJECTORY, Memory, choose, stream
+from alpamayo_ros.training.sequence import REASONING, TRAJECTORY, Memory, bent, choose, stream
 from alpamayo_ros.training.sft_stage import SftStage, select
 from alpamayo_ros.vla.images import preprocess
 from alpamayo_ros.vla.model import Reasoning
@@ -142,3 +142,27 @@ def test_a_share_of_every_batch_has_its_trajectory(model, corpus):
         stage.prepare(corpus.batch(share, dense=False, places=share), 0) for share in (range(0, 8, 2), range(1, 8, 2))
     ]
     assert sum(part.counts["trajectory"] for part in parts) == 2 * 130
+
+
+def test_a_bent_past_is_that_of_a_car_that_steered_more(corpus):
+    moments = [moment for moment in corpus.moments if float(moment.history[0][0].norm()) > 8.0][:3]
+    assert moments
+    draws = [np.random.default_rng(number) for number in range(len(moments))]
+    assert bent(moments, draws, 0.0) == tuple(moments)
+    for moment, changed, number in zip(moments, bent(moments, draws, 0.8), range(3), strict=False):
+        (xyz, rotations), (before, turned) = changed.history, moment.history
+        speed = float(before.diff(dim=0)[-1].norm()) / 0.1
+        curvature = 0.8 * np.random.default_rng(number).standard_normal() / max(speed, 4.0) ** 2
+        # Where it is at t0, and what it will do, stays; how it got there is another circle.
+        torch.testing.assert_close(xyz[-1], before[-1])
+        torch.testing.assert_close(rotations[-1], turned[-1])
+        assert changed.future is moment.future
+        driven = before.diff(dim=0).norm(dim=-1).sum()
+        heading = torch.atan2(rotations[0, 1, 0], rotations[0, 0, 0]) - torch.atan2(turned[0, 1, 0], turned[0, 0, 0])
+        assert float(heading) == pytest.approx(-curvature * float(driven), abs=1e-5)
+        assert float(xyz[0, 1] - before[0, 1]) == pytest.approx(0.5 * curvature * float(driven) ** 2, abs=1e-4)
+        # The headings still lie along the path.
+        along = xyz.diff(dim=0)[0]
+        assert float(torch.atan2(along[1], along[0])) == pytest.approx(
+            float(torch.atan2(rotations[0, 1, 0], rotations[0, 0, 0])), abs=0.02
+        )
