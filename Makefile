@@ -51,8 +51,8 @@ lint: setup
 # when it drove. Hours; a call that was stopped goes on where it was.
 model: build
 	mkdir -p training
-	$(BIN)/alpamayo simulate dataset --seeds 0-21 --every 1.0 --dense 16 --output training/drives
-	$(BIN)/alpamayo simulate dataset --seeds 200-218 --every 0.4 --dense 16 --disturbance 1.5 --output training/disturbed
+	$(BIN)/alpamayo simulate dataset --seeds 0-22 --every 1.0 --dense 16 --output training/drives
+	$(BIN)/alpamayo simulate dataset --seeds 200-219 --every 0.4 --dense 16 --disturbance 1.5 --output training/disturbed
 	$(BIN)/alpamayo simulate dataset --seeds 900-901 --every 3.0 --dense 16 --output training/validation
 	test -d training/begin || $(BIN)/alpamayo train begin --output training/begin
 	$(BIN)/alpamayo train vision --model training/begin $(DATA) --output training/vision
@@ -60,13 +60,15 @@ model: build
 	$(BIN)/alpamayo train expert --model training/sft $(DATA) --output training/expert
 	$(BIN)/alpamayo evaluate closed-loop --policy training/expert --seeds 300-301 --plan-every 5 --json training/driven.json
 	$(BIN)/alpamayo simulate dataset --failures training/driven.scenes.jsonl --every 0.4 --dense 16 --output training/failures
-	$(BIN)/alpamayo train expert --model training/expert $(DATA) $(FAILURES) --set steps=1000 --set learning_rate=1e-3 \
-		--output training/corrected
+	$(BIN)/alpamayo train sft --model training/expert $(DATA) $(FAILURES) --set dense=0 --set steps=500 \
+		--set learning_rate=1e-3 --output training/corrected-sft
+	$(BIN)/alpamayo train expert --model training/corrected-sft $(DATA) $(FAILURES) --set steps=1200 \
+		--set learning_rate=2e-3 --output training/corrected
 	$(BIN)/alpamayo train export --model training/corrected --output training/alpamayo-tiny
 
 DATA := --data training/drives --data training/disturbed --validation training/validation
-# Three times: they are few among the others.
-FAILURES := $(foreach time,1 2 3,--data training/failures)
+# Four times: they are few among the others.
+FAILURES := $(foreach time,1 2 3 4,--data training/failures)
 
 clean:
 	rm -rf .venv build demo install log *.egg-info .*_cache .hypothesis
