@@ -13,6 +13,7 @@ import torch
 
 from alpamayo_ros.engine.engine import Engine
 from alpamayo_ros.engine.memory import CameraPictures, Memory
+from alpamayo_ros.engine.sight import Pictures
 from alpamayo_ros.engine.switches import Switches
 from alpamayo_ros.reasoning.gate import judge
 from alpamayo_ros.shipped import shipped_folders
@@ -132,18 +133,8 @@ class DrivingPolicy:
         _check_whole("num_samples", num_samples, least=1)
         _check_whole("max_reasoning_tokens", max_reasoning_tokens, least=1)
         _check_whole("seed", seed, least=0)
-        if flow_steps is not None:
-            _check_whole("flow_steps", flow_steps, least=1)
-        if noise_temperature is not None and not 0 <= noise_temperature < math.inf:
-            raise ModelInputError(f"noise_temperature is {noise_temperature}; it must be 0 or more")
-        if navigation_guidance is not None and not math.isfinite(navigation_guidance):
-            raise ModelInputError(f"navigation_guidance is {navigation_guidance}; it must be a finite number")
-        if navigation_guidance is not None and observation.navigation is None:
-            raise ModelInputError("navigation_guidance was given without navigation text in the observation")
-        if autoregressive and (flow_steps, noise_temperature, navigation_guidance) != (None, None, None):
-            raise ModelInputError(
-                "autoregressive decoding has no flow: drop flow_steps, noise_temperature and navigation_guidance"
-            )
+        flow = (flow_steps, noise_temperature, navigation_guidance)
+        _check_flow(*flow, observation.navigation, autoregressive=autoregressive)
         sampling = Sampling(temperature, top_p, top_k)
         self._check_fits(observation)
 
@@ -152,61 +143,19 @@ class DrivingPolicy:
             [CameraPictures(int(it.role), it.images, tuple(it.stamps_ns.tolist())) for it in observation.cameras],
             memory,
         )
-        grid_thw = pictures.grid_thw
-        preprocessed = time.perf_counter()
-        history_xyz, history_rot = (
-            torch.from_numpy(np.asarray(part, dtype=np.float32))[None]
-            for part in (observation.ego_history.positions, observation.ego_history.rotations)
-        )
-        history_bins = self.model.history_tokens.encode(history_xyz, history_rot)[0]
-
-        def prompt(navigation: str | None) -> PromptBatch:
-            ids = driving_prompt(
-                self.model.tokenizer, self.model.config, grid_thw, list(observation.roles), history_bins, navigation
-            )
-            return batch_prompts([ids], [grid_thw], self.model.config, self.model.tokenizer.pad)
-
-        samples = _sample_in_memory(
-            self.engine,
-            prompt(observation.navigation),
+        preprocessing_ms = (time.perf_counter() - begin) * 1e3
+        samples = self._sample(
+            observation,
             pictures,
-            history_xyz,
-            history_rot,
+            *flow,
             num_samples=num_samples,
             seed=seed,
             sampling=sampling,
             max_new_tokens=max_reasoning_tokens,
-            num_flow_steps=flow_steps or self.model.config.num_inference_steps,
-            noise_temperature=(self.model.config.noise_temperature if noise_temperature is None else noise_temperature),
-            guidance=None if navigation_guidance is None else Guidance(prompt(None), navigation_guidance),
             autoregressive=autoregressive,
             memory=memory,
         )
-        if not bool(torch.isfinite(samples.xyz).all()):
-            raise CheckpointError(
-                f"{self.name} gave waypoints that are not finite; its weights are damaged, or not made for "
-                f"{self.model.dtype}"
-            )
-        begin_judging = time.perf_counter()
-        found = plan_samples(self.model, samples)
-        judgements = tuple(judge(it, observation.ego_history, may_reverse=may_reverse) for it in found)
-        selected, selection = select(found, judgements)
-        judging = time.perf_counter() - begin_judging
-        return Plan(
-            t0_ns=observation.t0_ns,
-            samples=found,
-            judgements=judgements,
-            selected=selected,
-            selection=selection,
-            seed=seed,
-            model=self.name,
-            revision=self.revision,
-            latencies_ms={
-                "preprocessing": (preprocessed - begin) * 1e3,
-                **samples.stage_ms,
-                "judging": judging * 1e3,
-            },
-        )
+        return self._judged(observation, samples, seed, preprocessing_ms, may_reverse=may_reverse)
 
     @torch.inference_mode()
     def answer(self, observation: Observation, question: str, *, seed: int = 0, temperature: float = 0.6) -> str:
@@ -228,6 +177,74 @@ class DrivingPolicy:
         """Raises ModelInputError for a driving instruction that this model does not take."""
         check_takes_navigation(self.model.config, text)
         _check_text("navigation", text)
+
+    def _sample(
+        self,
+        observation: Observation,
+        pictures: Pictures,
+        flow_steps: int | None,
+        noise_temperature: float | None,
+        navigation_guidance: float | None,
+        *,
+        num_samples: int,
+        **options: Any,
+    ) -> Samples:
+        """What the engine makes of an observation, with the model's own flow where nothing is asked of it. options: the
+        others of `Engine.sample`. Raises CheckpointError or ModelInputError."""
+        config, tokenizer, grid_thw = self.model.config, self.model.tokenizer, pictures.grid_thw
+        history_xyz, history_rot = (
+            torch.from_numpy(np.asarray(part, dtype=np.float32))[None]
+            for part in (observation.ego_history.positions, observation.ego_history.rotations)
+        )
+        history_bins = self.model.history_tokens.encode(history_xyz, history_rot)[0]
+
+        def prompt(navigation: str | None) -> PromptBatch:
+            ids = driving_prompt(tokenizer, config, grid_thw, list(observation.roles), history_bins, navigation)
+            return batch_prompts([ids], [grid_thw], config, tokenizer.pad)
+
+        try:
+            samples = self.engine.sample(
+                prompt(observation.navigation),
+                pictures,
+                history_xyz,
+                history_rot,
+                num_samples=num_samples,
+                num_flow_steps=flow_steps or config.num_inference_steps,
+                noise_temperature=config.noise_temperature if noise_temperature is None else noise_temperature,
+                guidance=None if navigation_guidance is None else Guidance(prompt(None), navigation_guidance),
+                **options,
+            )
+        except torch.OutOfMemoryError:
+            raise ModelInputError(
+                f"the GPU's memory does not hold the model and num_samples = {num_samples}; ask for fewer samples"
+            ) from None
+        if not bool(torch.isfinite(samples.xyz).all()):
+            raise CheckpointError(
+                f"{self.name} gave waypoints that are not finite; its weights are damaged, or not made for "
+                f"{self.model.dtype}"
+            )
+        return samples
+
+    def _judged(
+        self, observation: Observation, samples: Samples, seed: int, preprocessing_ms: float, *, may_reverse: bool
+    ) -> Plan:
+        """The plan that these samples make: each is judged, and one is selected."""
+        begin = time.perf_counter()
+        found = plan_samples(self.model, samples)
+        judgements = tuple(judge(it, observation.ego_history, may_reverse=may_reverse) for it in found)
+        selected, selection = select(found, judgements)
+        judging_ms = (time.perf_counter() - begin) * 1e3
+        return Plan(
+            t0_ns=observation.t0_ns,
+            samples=found,
+            judgements=judgements,
+            selected=selected,
+            selection=selection,
+            seed=seed,
+            model=self.name,
+            revision=self.revision,
+            latencies_ms={"preprocessing": preprocessing_ms, **samples.stage_ms, "judging": judging_ms},
+        )
 
     def _check_fits(self, observation: Observation) -> None:
         config = self.model.config
@@ -330,19 +347,27 @@ def find_model(name: str, *, weights: bool = True) -> Path:
     )
 
 
-def _sample_in_memory(engine: Engine, *inputs: Any, num_samples: int, **options: Any) -> Samples:
-    """`engine.sample`, with one clear error where the GPU's memory is too small for it."""
-    try:
-        return engine.sample(*inputs, num_samples=num_samples, **options)
-    except torch.OutOfMemoryError:
-        raise ModelInputError(
-            f"the GPU's memory does not hold the model and num_samples = {num_samples}; ask for fewer samples"
-        ) from None
-
-
 def _check_whole(name: str, value: int, least: int) -> None:
     if not isinstance(value, int) or value < least:
         raise ModelInputError(f"{name} is {value}; it must be a whole number, {least} or more")
+
+
+def _check_flow(
+    steps: int | None, noise: float | None, guidance: float | None, navigation: str | None, *, autoregressive: bool
+) -> None:
+    """Options of the flow, as they are called in `DrivingPolicy.plan`."""
+    if steps is not None:
+        _check_whole("flow_steps", steps, least=1)
+    if noise is not None and not 0 <= noise < math.inf:
+        raise ModelInputError(f"noise_temperature is {noise}; it must be 0 or more")
+    if guidance is not None and not math.isfinite(guidance):
+        raise ModelInputError(f"navigation_guidance is {guidance}; it must be a finite number")
+    if guidance is not None and navigation is None:
+        raise ModelInputError("navigation_guidance was given without navigation text in the observation")
+    if autoregressive and (steps, noise, guidance) != (None, None, None):
+        raise ModelInputError(
+            "autoregressive decoding has no flow: drop flow_steps, noise_temperature and navigation_guidance"
+        )
 
 
 def _check_text(name: str, text: str) -> None:
