@@ -149,7 +149,7 @@ def paint(
     for batch in (now.batch, stage.batch):
         chosen = _select(batch, view, pose, reach)
         if chosen.any():
-            _collect(drawn, batch, chosen, view, stage, pose, offset if numbers else None)
+            _collect(drawn, _Shot(batch, view, stage, pose, offset if numbers else None), chosen)
         offset += len(batch.centres)
     if not drawn.calls:
         return
@@ -177,109 +177,139 @@ class _Drawn:
         self.calls: list[tuple[int, Any, tuple[float, ...], int]] = []
 
 
-def _collect(
-    drawn: _Drawn,
-    batch: Batch,
-    chosen: np.ndarray,
-    view: View,
-    stage: Stage,
-    pose: tuple[float, float, float],
-    number_from: int | None,
-) -> None:
-    """Project the chosen things of a batch and append what is to be drawn."""
-    x, y, yaw = pose
-    c, s = math.cos(yaw), math.sin(yaw)
-    turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
-    move = np.array([x, y, 0.0])
-    camera, light = view.camera, stage.light
-    rig_centres = (batch.centres - move) @ turn
-    away = np.hypot(rig_centres[:, 0] - camera.position[0], rig_centres[:, 1] - camera.position[1])
-    order = -away
-    veil = light.veil(away)
-    beam = light.beam(rig_centres[:, 0], rig_centres[:, 1])
-    to_camera = turn @ camera.rotation.T
-    eye = camera.rotation @ camera.position
-    rim = max(2000.0, 4.0 * view.width)  # pixels; what is further out is drawn from there
+class _Shot:
+    """A batch of things before a camera.
 
-    def colours(albedo: np.ndarray, shade: np.ndarray, glow: np.ndarray, owner: np.ndarray) -> list[tuple[float, ...]]:
-        if number_from is not None:
-            return [(float(value),) for value in (owner + 1 + number_from).tolist()]
-        lit = np.where(glow, 1.0, shade + beam[owner])[:, None]
-        fade = np.where(glow, veil[owner] * 0.6, veil[owner])[:, None]
-        mixed = np.minimum(albedo * lit, 255.0) * (1.0 - fade) + np.array(light.haze) * fade
+    away: (O,) metres to each thing. focal: pixels in a radian. rim: pixels; what is further out is drawn from there.
+    number_from: of the batch's first thing, where numbers are drawn instead of colours.
+    """
+
+    def __init__(
+        self, batch: Batch, view: View, stage: Stage, pose: tuple[float, float, float], number_from: int | None
+    ) -> None:
+        self.batch, self.view, self.light, self._number_from = batch, view, stage.light, number_from
+        x, y, yaw = pose
+        c, s = math.cos(yaw), math.sin(yaw)
+        turn = np.array([[c, -s, 0.0], [s, c, 0.0], [0.0, 0.0, 1.0]])
+        camera = view.camera
+        self._move = np.array([x, y, 0.0])
+        self.to_camera = turn @ camera.rotation.T
+        self._eye = camera.rotation @ camera.position
+        self.eye_in_world = turn @ camera.position + self._move
+        centres = (batch.centres - self._move) @ turn
+        self.away = np.hypot(centres[:, 0] - camera.position[0], centres[:, 1] - camera.position[1])
+        self._veil = stage.light.veil(self.away)
+        self._beam = stage.light.beam(centres[:, 0], centres[:, 1])
+        self.focal = 1.0 / view.radians_per_pixel
+        self.rim = max(2000.0, 4.0 * view.width)
+
+    def in_camera(self, points: np.ndarray) -> np.ndarray:
+        """(…, 3) world coordinates in the frame of the camera."""
+        return (points - self._move) @ self.to_camera - self._eye
+
+    def in_picture(self, low: np.ndarray, high: np.ndarray) -> np.ndarray:
+        """(N,) which pixel bounds (N, 2) reach into the picture."""
+        inside = (high[:, 0] > 0) & (high[:, 1] > 0)
+        return inside & (low[:, 0] < self.view.width) & (low[:, 1] < self.view.height)
+
+    def outlines(self, corners: np.ndarray) -> np.ndarray:
+        """(…, 2) pixels of corners (…, 3) in front of the camera, none beyond the rim."""
+        return np.clip(self.view.camera.intrinsics.project(corners)[0], -self.rim, self.rim)
+
+    def colours(
+        self, albedo: np.ndarray, shade: np.ndarray, glow: np.ndarray, owner: np.ndarray
+    ) -> list[tuple[float, ...]]:
+        """Of parts (N,) of the things `owner`: as they are lit, behind the veil of the air."""
+        if self._number_from is not None:
+            return [(float(value),) for value in (owner + 1 + self._number_from).tolist()]
+        veil = self._veil[owner]
+        lit = np.where(glow, 1.0, shade + self._beam[owner])[:, None]
+        fade = np.where(glow, veil * 0.6, veil)[:, None]
+        mixed = np.minimum(albedo * lit, 255.0) * (1.0 - fade) + np.array(self.light.haze) * fade
         return [tuple(row) for row in np.clip(mixed, 0.0, 255.0).tolist()]
 
-    keep = np.flatnonzero(chosen[batch.quad_owner]) if len(batch.quads) else np.zeros(0, np.int64)
-    focal = 1.0 / view.radians_per_pixel
-    if len(keep):
-        # Cheap tests first: too small from here, or seen from behind. A zero normal marks a face with two fronts.
-        large = batch.quad_sizes[keep] * focal > SMALLEST * np.maximum(away[batch.quad_owner[keep]] - 3.0, 1.0)
-        keep = keep[large]
-        eye_in_world = turn @ camera.position + move
-        keep = keep[((batch.quads[keep, 0] - eye_in_world) * batch.normals[keep]).sum(axis=1) < 1e-9]
-        corners = (batch.quads[keep] - move) @ to_camera - eye
-        depth = corners[..., 2]
-        front = _most(depth) > NEAR
-        keep, corners, depth = keep[front], corners[front], depth[front]
-        whole = _least(depth) > NEAR
-        pixels = np.clip(camera.intrinsics.project(corners)[0], -rim, rim)
-        low, high = _least(pixels), _most(pixels)
-        visible = (high[:, 0] > 0) & (high[:, 1] > 0) & (low[:, 0] < view.width) & (low[:, 1] < view.height)
-        extent = high - low
-        visible &= np.maximum(extent[:, 0], extent[:, 1]) > SMALLEST
-        visible |= ~whole
-        index = np.flatnonzero(visible)
-        owner = batch.quad_owner[keep[index]]
-        shade = light.shade(batch.normals[keep[index]])
-        tints = colours(batch.quad_colours[keep[index]], shade, batch.quad_glows[keep[index]], owner)
-        points = list(np.round(pixels[index] * 8.0).astype(np.int32))
-        for place in np.flatnonzero(~whole[index]).tolist():
-            cut = _clip(corners[index[place]])
-            projected = np.clip(camera.intrinsics.project(cut)[0], -rim, rim) if len(cut) > 2 else np.full((3, 2), -rim)
-            points[place] = np.round(projected * 8.0).astype(np.int32)
-        drawn.far.append(order[owner])
-        drawn.ranks.append(batch.quad_rank[keep[index]])
-        drawn.calls += zip(repeat(QUAD), points, tints, repeat(0))
-    keep = np.flatnonzero(chosen[batch.disc_owner]) if len(batch.discs) else np.zeros(0, np.int64)
-    if len(keep):
-        centres = (batch.discs[keep] - move) @ to_camera - eye
-        distance = np.linalg.norm(centres, axis=1)
-        pixels, valid = camera.intrinsics.project(centres)
-        glow = batch.disc_glows[keep]
-        size = batch.disc_radii[keep] * focal / np.maximum(distance, 0.1)
-        # A lamp outshines its size: never less than a pixel and a bit.
-        size = np.where(glow, np.maximum(size, 1.25), size)
-        visible = valid & (centres[:, 2] > NEAR) & (size > SMALLEST)
-        visible &= ((batch.disc_normals[keep] @ to_camera) * centres).sum(axis=1) < 1e-9
-        visible &= (pixels > -size[:, None]).all(axis=1)
-        visible &= (pixels[:, 0] < view.width + size) & (pixels[:, 1] < view.height + size)
-        index = np.flatnonzero(visible)
-        owner = batch.disc_owner[keep[index]]
-        shade = np.full(len(index), light.ambient + 0.5 * light.direct)
-        tints = colours(batch.disc_colours[keep[index]], shade, glow[index], owner)
-        centre = np.round(pixels[index] * 8.0).astype(int).tolist()
-        sizes = np.maximum(np.round(size[index] * 8.0), 4).astype(int).tolist()
-        drawn.far.append(order[owner])
-        drawn.ranks.append(batch.disc_rank[keep[index]])
-        drawn.calls += zip(repeat(DISC), centre, tints, sizes)
-    keep = np.flatnonzero(chosen[batch.limb_owner]) if len(batch.limbs) else np.zeros(0, np.int64)
-    if len(keep):
-        ends = (batch.limbs[keep] - move) @ to_camera - eye
-        pixels, valid = camera.intrinsics.project(ends)
-        distance = np.linalg.norm(ends.mean(axis=1), axis=1)
-        size = 2.0 * batch.limb_radii[keep] * focal / np.maximum(distance, 0.1)
-        visible = valid.all(axis=1) & (ends[..., 2] > NEAR).all(axis=1) & (size > 0.22)
-        low, high = pixels.min(axis=1), pixels.max(axis=1)
-        visible &= (high[:, 0] > 0) & (high[:, 1] > 0) & (low[:, 0] < view.width) & (low[:, 1] < view.height)
-        index = np.flatnonzero(visible)
-        owner = batch.limb_owner[keep[index]]
-        shade = np.full(len(index), light.ambient + 0.45 * light.direct)
-        tints = colours(batch.limb_colours[keep[index]], shade, np.zeros(len(index), bool), owner)
-        lines = np.round(np.clip(pixels[index], -rim, rim) * 8.0).astype(int).tolist()
-        sizes = np.maximum(np.round(size[index]), 1).astype(int).tolist()
-        drawn.far.append(order[owner])
-        drawn.ranks.append(batch.limb_rank[keep[index]])
-        drawn.calls += zip(repeat(LIMB), lines, tints, sizes)
+
+def _collect(drawn: _Drawn, shot: _Shot, chosen: np.ndarray) -> None:
+    """Project the chosen things of a batch and append what is to be drawn."""
+    for owner, collect in (
+        (shot.batch.quad_owner, _collect_quads),
+        (shot.batch.disc_owner, _collect_discs),
+        (shot.batch.limb_owner, _collect_limbs),
+    ):
+        keep = np.flatnonzero(chosen[owner])
+        if len(keep):
+            collect(drawn, shot, keep)
+
+
+def _collect_quads(drawn: _Drawn, shot: _Shot, keep: np.ndarray) -> None:
+    batch = shot.batch
+    # Cheap tests first: too small from here, or seen from behind. A zero normal marks a face with two fronts.
+    distance = np.maximum(shot.away[batch.quad_owner[keep]] - 3.0, 1.0)
+    keep = keep[batch.quad_sizes[keep] * shot.focal > SMALLEST * distance]
+    keep = keep[((batch.quads[keep, 0] - shot.eye_in_world) * batch.normals[keep]).sum(axis=1) < 1e-9]
+    corners = shot.in_camera(batch.quads[keep])
+    depth = corners[..., 2]
+    front = _most(depth) > NEAR
+    keep, corners, depth = keep[front], corners[front], depth[front]
+    whole = _least(depth) > NEAR
+    pixels = shot.outlines(corners)
+    low, high = _least(pixels), _most(pixels)
+    extent = high - low
+    visible = shot.in_picture(low, high) & (np.maximum(extent[:, 0], extent[:, 1]) > SMALLEST)
+    visible |= ~whole
+    index = np.flatnonzero(visible)
+    keep = keep[index]
+    points = list(np.round(pixels[index] * 8.0).astype(np.int32))
+    for place in np.flatnonzero(~whole[index]).tolist():
+        cut = _clip(corners[index[place]])
+        outline = shot.outlines(cut) if len(cut) > 2 else np.full((3, 2), -shot.rim)
+        points[place] = np.round(outline * 8.0).astype(np.int32)
+    owner = batch.quad_owner[keep]
+    tints = shot.colours(batch.quad_colours[keep], shot.light.shade(batch.normals[keep]), batch.quad_glows[keep], owner)
+    drawn.far.append(-shot.away[owner])
+    drawn.ranks.append(batch.quad_rank[keep])
+    drawn.calls += zip(repeat(QUAD), points, tints, repeat(0))
+
+
+def _collect_discs(drawn: _Drawn, shot: _Shot, keep: np.ndarray) -> None:
+    batch, view = shot.batch, shot.view
+    centres = shot.in_camera(batch.discs[keep])
+    pixels, valid = view.camera.intrinsics.project(centres)
+    size = batch.disc_radii[keep] * shot.focal / np.maximum(np.linalg.norm(centres, axis=1), 0.1)
+    # A lamp outshines its size: never less than a pixel and a bit.
+    size = np.where(batch.disc_glows[keep], np.maximum(size, 1.25), size)
+    visible = valid & (centres[:, 2] > NEAR) & (size > SMALLEST)
+    visible &= ((batch.disc_normals[keep] @ shot.to_camera) * centres).sum(axis=1) < 1e-9
+    visible &= (pixels > -size[:, None]).all(axis=1)
+    visible &= (pixels[:, 0] < view.width + size) & (pixels[:, 1] < view.height + size)
+    keep, pixels, size = keep[visible], pixels[visible], size[visible]
+    owner = batch.disc_owner[keep]
+    shade = np.full(len(keep), shot.light.ambient + 0.5 * shot.light.direct)
+    tints = shot.colours(batch.disc_colours[keep], shade, batch.disc_glows[keep], owner)
+    points = np.round(pixels * 8.0).astype(int).tolist()
+    sizes = np.maximum(np.round(size * 8.0), 4).astype(int).tolist()
+    drawn.far.append(-shot.away[owner])
+    drawn.ranks.append(batch.disc_rank[keep])
+    drawn.calls += zip(repeat(DISC), points, tints, sizes)
+
+
+def _collect_limbs(drawn: _Drawn, shot: _Shot, keep: np.ndarray) -> None:
+    batch = shot.batch
+    ends = shot.in_camera(batch.limbs[keep])
+    pixels, valid = shot.view.camera.intrinsics.project(ends)
+    distance = np.linalg.norm(ends.mean(axis=1), axis=1)
+    size = 2.0 * batch.limb_radii[keep] * shot.focal / np.maximum(distance, 0.1)
+    visible = valid.all(axis=1) & (ends[..., 2] > NEAR).all(axis=1) & (size > 0.22)
+    visible &= shot.in_picture(pixels.min(axis=1), pixels.max(axis=1))
+    keep, pixels, size = keep[visible], pixels[visible], size[visible]
+    owner = batch.limb_owner[keep]
+    shade = np.full(len(keep), shot.light.ambient + 0.45 * shot.light.direct)
+    tints = shot.colours(batch.limb_colours[keep], shade, np.zeros(len(keep), bool), owner)
+    points = np.round(np.clip(pixels, -shot.rim, shot.rim) * 8.0).astype(int).tolist()
+    sizes = np.maximum(np.round(size), 1).astype(int).tolist()
+    drawn.far.append(-shot.away[owner])
+    drawn.ranks.append(batch.limb_rank[keep])
+    drawn.calls += zip(repeat(LIMB), points, tints, sizes)
 
 
 def _least(values: np.ndarray) -> np.ndarray:
