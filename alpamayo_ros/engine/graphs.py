@@ -7,8 +7,7 @@ this was written: recording and replaying on CUDA was never run.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from typing import Any
+from collections.abc import Callable, Hashable, Sequence
 
 import torch
 from torch import Tensor
@@ -26,9 +25,9 @@ class Graphs:
     """Runs passes by key: all that its inputs do not say about a pass (shapes, places in the cache) is in its key."""
 
     def __init__(self, device: torch.device, *, static: bool) -> None:
-        self._device, self._static = device, static
+        self._static = static
         self._passes: OrderedDict[Hashable, _StaticPass] = OrderedDict()
-        self._pool = self._new_pool()
+        self._recorder = _Recorder(device) if static and device.type == "cuda" else None
 
     def run(self, key: Hashable, function: Pass, *inputs: Tensor) -> tuple[Tensor, ...]:
         """What `function` makes of the inputs; it may be overwritten by the next run, of whatever key: on CUDA, passes
@@ -36,7 +35,7 @@ class Graphs:
         if not self._static:
             return function(*inputs)
         if key not in self._passes:
-            self._passes[key] = _StaticPass(function, inputs, self._pool)
+            self._passes[key] = _StaticPass(function, inputs, self._recorder)
             if len(self._passes) > MOST:
                 self._passes.popitem(last=False)
         self._passes.move_to_end(key)
@@ -45,39 +44,60 @@ class Graphs:
     def forget(self) -> None:
         """What passes write into is about to be replaced."""
         self._passes.clear()
-        # PyTorch records nothing more into a pool whose passes are all gone while a tensor in it is still held.
-        self._pool = self._new_pool()
-
-    def _new_pool(self) -> Any:
-        return torch.cuda.graph_pool_handle() if self._static and self._device.type == "cuda" else None
+        if self._recorder is not None:
+            self._recorder.begin_anew()
 
 
 class _StaticPass:
-    def __init__(self, function: Pass, inputs: tuple[Tensor, ...], pool: Any) -> None:
+    def __init__(self, function: Pass, inputs: tuple[Tensor, ...], recorder: _Recorder | None) -> None:
         self._function = function
         self._inputs = [each.clone(memory_format=torch.contiguous_format) for each in inputs]
-        self._graph: torch.cuda.CUDAGraph | None = None
-        if pool is not None:
-            self._record(pool)
+        self._recorded = None if recorder is None else recorder.record(function, self._inputs)
 
     def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         for mine, given in zip(self._inputs, inputs, strict=True):
             mine.copy_(given)
-        if self._graph is None:
+        if self._recorded is None:
             return self._function(*self._inputs)
-        self._graph.replay()
-        return self._outputs
+        graph, outputs = self._recorded
+        graph.replay()
+        return outputs
 
-    def _record(self, pool: Any) -> None:
-        with torch.cuda.device(self._inputs[0].device):
+
+class _Recorder:
+    """Records passes of one GPU on one stream into one pool of memory, after warm-ups on one other stream.
+
+    One pool: PyTorch promises that passes may share one that are replayed one at a time and in the order of their
+    recording (its notes on CUDA semantics, "Sharing memory across captures"). Ours come in any order. So what one left
+    may be overwritten by any other, and who calls `Graphs.run` reads or copies it before the next run.
+
+    Two streams: cuBLAS keeps a workspace for each stream that it has worked on (there, "cuBLAS workspaces"), and
+    PyTorch drops that of a stream as soon as any one pass recorded on it goes (`CUDAGraph::reset`, its issue 193402),
+    while the others go on using it. So nothing but recording is done on the one stream: its workspace is then memory of
+    the pool, which is there as long as any pass is. That of a warm-up would be freed.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._warming = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._recording = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self.begin_anew()
+
+    def begin_anew(self) -> None:
+        """All passes are gone. PyTorch records nothing more into their pool while a tensor in it is still held."""
+        self._pool = torch.cuda.graph_pool_handle()
+
+    def record(self, function: Pass, inputs: Sequence[Tensor]) -> tuple[torch.cuda.CUDAGraph, tuple[Tensor, ...]]:
+        """A pass over these very tensors, and what each replay of it writes its outputs into."""
+        with torch.cuda.device(self._device):
             # Kernels choose their plans and libraries their workspaces at the first calls, which must not be recorded.
-            side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-            side.wait_stream(torch.cuda.current_stream())
-            with torch.cuda.stream(side):
+            self._warming.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self._warming):
                 for _ in range(_WARM_UPS):
-                    self._function(*self._inputs)
-            torch.cuda.current_stream().wait_stream(side)
-            self._graph = torch.cuda.CUDAGraph()
+                    function(*inputs)
+            torch.cuda.current_stream().wait_stream(self._warming)
+            graph = torch.cuda.CUDAGraph()
             # What other threads of the host ask of the device meanwhile is no business of this recording.
-            with torch.cuda.graph(self._graph, pool=pool, capture_error_mode="thread_local"):
-                self._outputs = self._function(*self._inputs)
+            with torch.cuda.graph(graph, self._pool, self._recording, capture_error_mode="thread_local"):
+                outputs = function(*inputs)
+        return graph, outputs

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import itertools
 import weakref
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,7 +15,6 @@ from ticks import drive, known, model, quickly
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from alpamayo_ros.engine import graphs as graphs_module
 from alpamayo_ros.engine.cache import StaticCache
 from alpamayo_ros.engine.engine import Engine
 from alpamayo_ros.engine.graphs import MOST, Graphs
@@ -91,18 +93,68 @@ def test_recorded_passes_read_their_own_buffers():
     assert len(graphs._passes) == MOST
 
 
+class FakeCuda:
+    """Stands in for `torch.cuda` where there is no GPU: what is called on which stream, and recorded into which pool.
+
+    passed: (stream, pool) of each call of `double`, the pool None where it is not recorded. replays: so many.
+    """
+
+    def __init__(self, monkeypatch):
+        self.passed, self.replays, self._here = [], 0, ("current", None)
+        self._made = itertools.count()
+        for name, stand_in in {
+            "device": lambda device: contextlib.nullcontext(),
+            "Stream": lambda device: SimpleNamespace(name=next(self._made), wait_stream=lambda other: None),
+            "current_stream": lambda: SimpleNamespace(wait_stream=lambda other: None),
+            "stream": lambda stream: self._on(stream, None),
+            "graph_pool_handle": lambda: next(self._made),
+            "CUDAGraph": lambda: SimpleNamespace(replay=self._replay),
+            "graph": lambda graph, pool, stream, capture_error_mode: self._on(stream, pool),
+        }.items():
+            monkeypatch.setattr(torch.cuda, name, stand_in)
+
+    @contextlib.contextmanager
+    def _on(self, stream, pool):
+        before, self._here = self._here, (stream.name, pool)
+        yield
+        self._here = before
+
+    def _replay(self):
+        self.replays += 1
+
+    def double(self, x):
+        self.passed.append(self._here)
+        return (2 * x,)
+
+
+def test_passes_are_recorded_on_one_stream_into_one_pool(monkeypatch):
+    """And warmed up on one other. What is recorded is replayed, and not called again."""
+    cuda = FakeCuda(monkeypatch)
+    graphs, others = (Graphs(torch.device("cuda"), static=True) for _ in range(2))
+    for key in "ab":
+        graphs.run(key, cuda.double, torch.ones(1))
+    warm_up, recording = cuda.passed[1:3]
+    assert cuda.passed == [warm_up, warm_up, recording] * 2
+    assert warm_up[1] is None
+    assert recording[1] is not None
+    graphs.run("a", cuda.double, torch.ones(1))
+    assert (len(cuda.passed), cuda.replays) == (6, 3)
+    others.run("a", cuda.double, torch.ones(1))
+    assert len({"current", *(stream for stream, _ in cuda.passed)}) == 5
+    assert cuda.passed[-1][1] != recording[1]
+
+
 def test_passes_are_recorded_into_memory_of_their_own_after_all_were_forgotten(monkeypatch):
     """PyTorch refuses to record into the memory of passes that are all gone, while a tensor in it is still held
     (`use_count > 0` in its CUDACachingAllocator)."""
-    pools, used = iter(range(9)), []
-    monkeypatch.setattr(torch.cuda, "graph_pool_handle", lambda: next(pools))
-    monkeypatch.setattr(graphs_module._StaticPass, "_record", lambda self, pool: used.append(pool))
+    cuda = FakeCuda(monkeypatch)
     graphs = Graphs(torch.device("cuda"), static=True)
-    for key in "ab":
-        graphs.run(key, lambda x: (x,), torch.ones(1))
+    graphs.run("a", cuda.double, torch.ones(1))
     graphs.forget()
-    graphs.run("a", lambda x: (x,), torch.ones(1))
-    assert used == [0, 0, 1]
+    graphs.run("a", cuda.double, torch.ones(1))
+    before, after = cuda.passed[:3], cuda.passed[3:]
+    assert before[2][1] != after[2][1]
+    assert [stream for stream, _ in before] == [stream for stream, _ in after]
 
 
 def test_passes_are_forgotten_only_with_the_cache_that_they_were_recorded_over():
