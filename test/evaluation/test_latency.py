@@ -145,9 +145,10 @@ def test_tables_say_what_the_figures_are_of():
         assert f"\n{stage} " in ran.stdout
 
 
-def test_roofline(monkeypatch):
+@pytest.mark.parametrize("float8", ["off", "weights"])
+def test_roofline(monkeypatch, tiny, float8):
     monkeypatch.setattr(ceilings, "_SECONDS", 0.01)
-    found = report("roofline", "--ticks", 1)
+    found = report("roofline", "--ticks", 1, "--switch", f"float8={float8}")
     assert list(found["stages"]) == ["vision", "prefill", "reasoning", "flow_matching"]
     for stage, figure in found["stages"].items():
         if figure["floor_ms"] == 0.0:
@@ -158,11 +159,13 @@ def test_roofline(monkeypatch):
         assert figure["floor_ms"] == pytest.approx(max(compute, memory), rel=0.02, abs=2e-3)
         assert figure["share"] == pytest.approx(figure["floor_ms"] / figure["p50_ms"], rel=0.02, abs=1e-3)
         assert figure["products_ms"] > 0
+    weights = sum(weight.numel() for weight in tiny.model.expert.layers.parameters()) * found["flow_steps"]
+    assert (found["stages"]["flow_matching"]["gb"] * 1e9 < 4 * weights) == (float8 == "weights")
 
 
-def test_roofline_knows_no_float8():
+def test_roofline_knows_no_float8_products():
     line = refusal(alpamayo("bench", "roofline", "--precision", "fp8"))
-    assert "roofline knows floors of bfloat16 and float32 alone, and float8 is weights_and_activations" in line
+    assert "roofline measures no rate of float8 products, and float8 is weights_and_activations" in line
 
 
 def test_memory():

@@ -11,6 +11,9 @@ from golden_data import model as golden_model
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from alpamayo_ros.engine import linear
+from alpamayo_ros.engine.engine import Engine
+from alpamayo_ros.engine.switches import PLAIN
 from alpamayo_ros.evaluation.latency.roofline import floor_ms
 from alpamayo_ros.evaluation.latency.shapes import shape_config
 from alpamayo_ros.evaluation.latency.work import (
@@ -174,6 +177,7 @@ def test_the_released_size():
     assert (works["prefill"].flops + last) / 1e12 == pytest.approx(45.7, abs=0.05)
     assert works["reasoning"].bytes(2) / 1e9 == pytest.approx(15.6, abs=0.05)
     assert works["flow_matching"].bytes(2) / 1e9 == pytest.approx(5.0, abs=0.05)
+    assert works["flow_matching"].bytes(2, float8=True) / 1e9 == pytest.approx(2.7, abs=0.05)
 
 
 def test_the_cache_has_the_size_that_is_counted(model):
@@ -191,5 +195,20 @@ def test_the_longer_time_is_the_floor():
     work = Work((Product(rows=10, inner=20, columns=30, count=2),), attention_flops=1000, moved=300)
     assert work.flops == 25_000
     assert work.bytes(4) == 4 * (300 + 1200)
-    assert floor_ms(work, copied=1e6, multiplied=1e9, itemsize=4) == (6.0, "memory")
-    assert floor_ms(work, copied=1e9, multiplied=1e6, itemsize=4) == (25.0, "compute")
+    assert floor_ms(work, 6000, copied=1e6, multiplied=1e9) == (6.0, "memory")
+    assert floor_ms(work, 6000, copied=1e9, multiplied=1e6) == (25.0, "compute")
+
+
+def test_float8_weights_have_one_byte(model, monkeypatch):
+    """Those that the engine holds so, and no others."""
+    narrow = []
+    monkeypatch.setattr(linear, "Float8", lambda weight, activations: narrow.append(weight.numel()))
+    Engine(model, dataclasses.replace(PLAIN, float8="weights"))
+    works = plan_work(model.config, dataclasses.replace(LOAD, flow_steps=1))
+    prefill, flow = works["prefill"], works["flow_matching"]
+    # Each reads all weights of its decoder once.
+    saved = [work.bytes(2) - work.bytes(2, float8=True) for work in (prefill, flow)]
+    assert sum(saved) == sum(narrow) > 0
+    assert prefill.bytes(4) - prefill.bytes(4, float8=True) == 3 * saved[0]
+    vision = vision_work(model.config.vision, pictures=1, patches=4)
+    assert vision.bytes(2, float8=True) == vision.bytes(2)

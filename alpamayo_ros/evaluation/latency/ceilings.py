@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 
+from alpamayo_ros.engine.linear import Dense, Float8
 from alpamayo_ros.evaluation.latency.work import Product
 
 _COPIED_BYTES = {"cpu": 1 << 28, "cuda": 1 << 30}
@@ -33,16 +33,21 @@ def square_rate(device: torch.device, dtype: torch.dtype) -> float:
     return 2 * side**3 / _best_seconds(lambda: torch.mm(left, right), device)
 
 
-def product_seconds(product: Product, device: torch.device, dtype: torch.dtype) -> float:
-    """Seconds of one such product at its best, its weights read from memory as in a model of many layers."""
-    size = product.inner * product.columns * dtype.itemsize
+def product_seconds(product: Product, device: torch.device, dtype: torch.dtype, *, float8: bool) -> float:
+    """Seconds of one such product at its best, its weights read from memory as in a model of many layers.
+
+    float8: the decoders' layers hold their weights so, and the engine widens them for each product.
+    """
+    narrow = float8 and product.in_decoder
+    size = product.inner * product.columns * (1 if narrow else dtype.itemsize)
     copies = max(1, min(product.count, _SPREAD_BYTES[device.type] // size))
-    weights = [torch.randn(product.columns, product.inner, device=device, dtype=dtype) for _ in range(copies)]
+    weights = (torch.randn(product.columns, product.inner, device=device, dtype=dtype) for _ in range(copies))
+    linears = [Float8(weight, activations=False) if narrow else Dense(weight, None) for weight in weights]
     rows = torch.randn(product.rows, product.inner, device=device, dtype=dtype)
 
     def all_copies() -> None:
-        for weight in weights:
-            F.linear(rows, weight)
+        for linear in linears:
+            linear(rows)
 
     return _best_seconds(all_copies, device) / copies
 

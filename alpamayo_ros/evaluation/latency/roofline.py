@@ -5,14 +5,15 @@ at the rate of a copy. `share` is that floor over what the stage took; none, whe
 `products_ms` is what the stage's own products with weights take here one by one in their own shapes: where it is far
 above the floor, the library's kernels for these shapes are the limit, and where the stage is far above it, what lies
 between the products is.
+
+Weights that are held as float8 are counted with one byte; their products have the rate of the model's own type, to
+which they are widened. No rate of float8 products is measured.
 """
 
 from __future__ import annotations
 
 import statistics
 from typing import Any
-
-import torch
 
 from alpamayo_ros.evaluation.errors import EvaluationError
 from alpamayo_ros.evaluation.latency.ceilings import copy_rate, product_seconds, square_rate
@@ -24,19 +25,24 @@ from alpamayo_ros.evaluation.latency.work import Load, Product, Work, plan_work
 
 def roofline_report(subject: Subject, settings: Settings, *, ticks: int, kind: str) -> dict[str, Any]:
     """Plans are timed as in `latency_report`, then the machine is. Raises EvaluationError."""
-    float8 = subject.switches.float8
-    if float8 != "off":
-        # Weights in half the bytes and products at another rate: against these floors they would pass for better.
+    if subject.switches.float8 == "weights_and_activations":
+        # Products at another rate: against these floors they would pass for better.
         raise EvaluationError(
-            f"roofline knows floors of bfloat16 and float32 alone, and float8 is {float8}; leave it off, or see "
-            "what it brings with bench latency"
+            "roofline measures no rate of float8 products, and float8 is weights_and_activations; take float8=weights "
+            "or leave it off, or see what it brings with bench latency"
         )
+    float8 = subject.switches.float8 == "weights"
     timings = run(subject, settings, ticks, kind)
     device, dtype = subject.model.device, subject.model.dtype
     works = plan_work(subject.model.config, load_of(subject, settings, timings))
-    seconds = {product: product_seconds(product, device, dtype) for work in works.values() for product in work.products}
+    seconds = {
+        product: product_seconds(product, device, dtype, float8=float8)
+        for work in works.values()
+        for product in work.products
+    }
     copied = copy_rate(device)
     multiplied = max(square_rate(device, dtype), *(_rate(product, took) for product, took in seconds.items()))
+    sizes = {stage: work.bytes(dtype.itemsize, float8=float8) for stage, work in works.items()}
     return {
         **description(subject, settings),
         **said(subject, settings, timings),
@@ -45,7 +51,9 @@ def roofline_report(subject: Subject, settings: Settings, *, ticks: int, kind: s
         "copy_gb_s": round(copied / 1e9, 2),
         "matmul_gflop_s": round(multiplied / 1e9, 2),
         "stages": {
-            stage: _against_floor(work, statistics.median(timings.stages[stage]), copied, multiplied, dtype, seconds)
+            stage: _against_floor(
+                work, sizes[stage], statistics.median(timings.stages[stage]), copied, multiplied, seconds
+            )
             for stage, work in works.items()
         },
     }
@@ -75,20 +83,20 @@ def load_of(subject: Subject, settings: Settings, timings: Timings) -> Load:
     )
 
 
-def floor_ms(work: Work, copied: float, multiplied: float, itemsize: int) -> tuple[float, str]:
-    """The least time of this work at these rates a second, and what limits it."""
-    computing, moving = work.flops / multiplied * 1e3, work.bytes(itemsize) / copied * 1e3
+def floor_ms(work: Work, size: int, copied: float, multiplied: float) -> tuple[float, str]:
+    """The least time of this work of `size` bytes at these rates a second, and what limits it."""
+    computing, moving = work.flops / multiplied * 1e3, size / copied * 1e3
     return max((computing, "compute"), (moving, "memory"))
 
 
 def _against_floor(
-    work: Work, took: float, copied: float, multiplied: float, dtype: torch.dtype, seconds: dict[Product, float]
+    work: Work, size: int, took: float, copied: float, multiplied: float, seconds: dict[Product, float]
 ) -> dict[str, Any]:
-    floor, limit = floor_ms(work, copied, multiplied, dtype.itemsize)
+    floor, limit = floor_ms(work, size, copied, multiplied)
     products = sum(seconds[product] * product.count for product in work.products) * 1e3
     return {
         "gflop": round(work.flops / 1e9, 3),
-        "gb": round(work.bytes(dtype.itemsize) / 1e9, 4),
+        "gb": round(size / 1e9, 4),
         "limit": limit,
         "floor_ms": round(floor, 3),
         "products_ms": round(products, 3),

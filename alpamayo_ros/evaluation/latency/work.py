@@ -7,8 +7,9 @@
                  by the prefill, read by every later pass
 
 Norms, activations, rotary embedding, softmax and sampling are left out: they are small next to this, and what they
-move could stay in a cache. So are logits of trajectory tokens, which reasoning may not use, and work that a stage
-repeats without need. A floor that is made of these counts is one that a perfect implementation could reach.
+move could stay in a cache. So are scales of float8 weights, logits of trajectory tokens, which reasoning may not use,
+and work that a stage repeats without need. A floor that is made of these counts is one that a perfect implementation
+could reach.
 """
 
 from __future__ import annotations
@@ -52,12 +53,16 @@ class Load:
 
 @dataclass(frozen=True)
 class Product:
-    """`count` products of the same shape, each with weights of its own or at another time."""
+    """`count` products of the same shape, each with weights of its own or at another time.
+
+    in_decoder: with weights of a decoder's layers, which the engine may hold as float8.
+    """
 
     rows: int
     inner: int
     columns: int
     count: int
+    in_decoder: bool = False
 
     @property
     def flops(self) -> int:
@@ -80,8 +85,10 @@ class Work:
     def flops(self) -> int:
         return self.attention_flops + sum(product.flops for product in self.products)
 
-    def bytes(self, itemsize: int) -> int:
-        return itemsize * (self.moved + sum(product.weights for product in self.products))
+    def bytes(self, itemsize: int, *, float8: bool = False) -> int:
+        """itemsize: bytes of a value or a weight. float8: the decoders' layers have weights of one byte instead."""
+        weights = sum(product.weights * (1 if float8 and product.in_decoder else itemsize) for product in self.products)
+        return itemsize * self.moved + weights
 
 
 def plan_work(config: ModelConfig, load: Load) -> dict[str, Work]:
@@ -128,7 +135,8 @@ def prefill_work(config: ModelConfig, known: int, prompt: int, drafted: int = 0)
     size, keys = language.hidden_size, language.num_key_value_heads * language.head_dim
     whole = dataclasses.replace(language, num_hidden_layers=language.num_hidden_layers - 1)
     queries, *others = _decoder_products(dataclasses.replace(language, num_hidden_layers=1), asked, 1)
-    last = [Product(rows, size, 2 * keys, 1), dataclasses.replace(queries, columns=_query_size(language)), *others]
+    values = Product(rows, size, 2 * keys, 1, in_decoder=True)
+    last = [values, dataclasses.replace(queries, columns=_query_size(language)), *others]
     pairs = (prompt * (prompt + 1) - known * (known + 1)) // 2
     attention = 4 * _query_size(language) * (whole.num_hidden_layers * pairs + asked * prompt)
     moved = rows * size + prompt * cache_values(config)
@@ -210,4 +218,5 @@ def _decoder_products(config: DecoderConfig, rows: int, passes: int) -> list[Pro
         (size, 2 * config.intermediate_size),
         (config.intermediate_size, size),
     ]
-    return [Product(rows, inner, columns, passes * config.num_hidden_layers) for inner, columns in shapes]
+    count = passes * config.num_hidden_layers
+    return [Product(rows, inner, columns, count, in_decoder=True) for inner, columns in shapes]
