@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
+from alpamayo_ros.engine.memory import SeenFrame
 from alpamayo_ros.vla.config import DecoderConfig
 from alpamayo_ros.vla.decoder import KVCache
+
+
+@dataclass(frozen=True, eq=False)
+class Shown:
+    """A prompt up to the end of its last picture. ids: of these L tokens. positions: (3, L) of rotary attention.
+    frames: which each picture is."""
+
+    ids: list[int]
+    positions: Tensor
+    frames: tuple[SeenFrame, ...]
+
+    def laid_out_like(self, other: Shown) -> bool:
+        """Pictures of other sides may have as many tokens, and other positions behind them."""
+        return self.ids == other.ids and torch.equal(self.positions, other.positions)
 
 
 class StaticCache:
     """Keys (after norm and rotary) and values of all layers: (layers, rows, capacity, kv_heads, head_dim).
 
     Columns that nobody may see are finite all the same: what is masked is still multiplied, by zero.
-    prefix: ids of the prompt's head that the first columns of row 0 hold.
+    prefix: ids of the prompt's head that the first columns of row 0 hold. shown: the prompt that it holds, where the
+        next may keep some of its pictures.
     """
 
     def __init__(
@@ -23,6 +41,7 @@ class StaticCache:
         self.keys = torch.zeros(shape, device=device, dtype=dtype)
         self.values = torch.zeros(shape, device=device, dtype=dtype)
         self.prefix: list[int] = []
+        self.shown: Shown | None = None
 
     @property
     def rows(self) -> int:

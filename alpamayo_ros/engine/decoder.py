@@ -5,7 +5,7 @@ Queries that share a key-value head are laid behind each other, so that nothing 
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -19,27 +19,39 @@ from alpamayo_ros.vla.config import DecoderConfig
 from alpamayo_ros.vla.decoder import Decoder, DecoderLayer, RMSNorm, interleaved_mrope
 
 Rotary = tuple[Tensor, Tensor]
-"""cos and sin (B, T, 1, head_dim); the first half of sin is negative (see `_rotate`)."""
+"""cos and sin (B, T, 1, head_dim); the first half of sin is negative (see `rotate`)."""
 
 
 class Place:
     """Where a pass stands: it writes its T tokens at columns (T,) and sees the columns before `end`.
 
-    visible: (B or 1, T or 1, end) bool, where not all see all. causal: every token sees the columns up to its own, and
-    only the last so many tokens are asked for what they lead to.
+    visible: (B or 1, T or 1, end) bool, where not all see all; "causal" where each sees the columns up to its own and
+    these are the last T. asked: only the last so many tokens are asked for what they lead to; by default all.
     """
 
     def __init__(
-        self, cache: StaticCache, columns: Tensor, end: int, visible: Tensor | None = None, *, causal: int = 0
+        self,
+        cache: StaticCache,
+        columns: Tensor,
+        end: int,
+        visible: Tensor | Literal["causal"] | None = None,
+        *,
+        asked: int = 0,
     ) -> None:
-        self.cache, self.columns, self.end, self.causal = cache, columns, end, causal
+        self.cache, self.columns, self.end, self.asked = cache, columns, end, asked
         self._visible = visible
 
-    def mask(self, groups: int, dtype: torch.dtype) -> Tensor | None:
-        """What to add to the scores, for `groups` × T queries of a key-value head."""
-        if self._visible is None:
+    @property
+    def causal(self) -> bool:
+        return isinstance(self._visible, str)
+
+    def mask(self, groups: int, dtype: torch.dtype, asked: int = 0) -> Tensor | None:
+        """What to add to the scores, for `groups` × T queries of a key-value head; by default of all T tokens, else of
+        the last `asked`."""
+        if not isinstance(self._visible, Tensor):
             return None
-        shut = torch.zeros_like(self._visible, dtype=dtype).masked_fill(~self._visible, -torch.inf)
+        visible = self._visible[:, -asked:]
+        shut = torch.zeros_like(visible, dtype=dtype).masked_fill(~visible, -torch.inf)
         return (shut if shut.shape[1] == 1 else shut.repeat(1, groups, 1))[:, None]
 
 
@@ -52,7 +64,7 @@ class Stack:
     def __call__(
         self, hidden: Tensor, rotary: Rotary, place: Place, deepstack: tuple[Tensor, Tensor] | None = None
     ) -> Tensor:
-        """Run embeddings (B, T, hidden): (B, T, hidden), or of a causal pass those that are asked for.
+        """Run embeddings (B, T, hidden): (B, T, hidden), or of those that are asked for.
 
         deepstack: the tokens (M,) where pictures stand, and what is added there to the output of the first layers,
             (layers, M, hidden).
@@ -60,7 +72,9 @@ class Stack:
         mask = place.mask(self._groups, place.cache.keys.dtype)
         for index, layer in enumerate(self._layers):
             # Of tokens that nobody asks for, the last layer gives keys and values only.
-            asked = place.causal if index == len(self._layers) - 1 else 0
+            asked = place.asked if index == len(self._layers) - 1 else 0
+            if asked:
+                mask = place.mask(self._groups, place.cache.keys.dtype, asked)
             hidden = layer(hidden, rotary, place, index, mask, asked)
             # Where only some are asked for, the pictures before them are gone.
             if deepstack is not None and not asked and index < len(deepstack[1]):
@@ -96,7 +110,7 @@ class Layer:
         heads = self._qkv(x).reshape(*x.shape[:2], -1, self._width)
         qk, v = torch.split(heads, [self._heads + self._kv_heads, self._kv_heads], dim=2)
         qk = F.rms_norm(qk, (self._width,), None, self._eps) * self._qk_norm
-        q, k = torch.split(_rotate(qk, *rotary).to(v.dtype), [self._heads, self._kv_heads], dim=2)
+        q, k = torch.split(rotate(qk, *rotary).to(v.dtype), [self._heads, self._kv_heads], dim=2)
         q = q[:, -asked:]
         keys, values = place.cache.write(index, k, v, place.columns, place.end)
         keys, values, groups = keys.transpose(1, 2), values.transpose(1, 2), self._heads // self._kv_heads
@@ -124,7 +138,7 @@ def normalised(x: Tensor, norm: RMSNorm) -> Tensor:
     return (F.rms_norm(x, x.shape[-1:], None, norm.eps) * norm.weight).to(norm.weight.dtype)
 
 
-def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     """Rotary embedding of (B, T, heads, head_dim). The halves change places; the sign that one takes is in sin."""
     first, second = x.chunk(2, dim=-1)
     return torch.addcmul(x * cos, torch.cat([second, first], dim=-1), sin)

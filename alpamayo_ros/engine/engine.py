@@ -17,11 +17,12 @@ from alpamayo_ros.engine.decoder import Place
 from alpamayo_ros.engine.draft import LONGEST_DRAFT
 from alpamayo_ros.engine.flow import Behind, Flow
 from alpamayo_ros.engine.graphs import Graphs
-from alpamayo_ros.engine.memory import CameraPictures, Memory
+from alpamayo_ros.engine.memory import CameraPictures, Memory, SeenFrame
 from alpamayo_ros.engine.reader import SPAN, Reader, Reading
 from alpamayo_ros.engine.sight import Pictures, Sight
 from alpamayo_ros.engine.speaker import Speaker
 from alpamayo_ros.engine.switches import Switches
+from alpamayo_ros.vla.errors import ModelInputError
 from alpamayo_ros.vla.model import AlpamayoModel, Context, Guidance, Reasoning, Samples, StageClock
 from alpamayo_ros.vla.prompt import PromptBatch
 from alpamayo_ros.vla.sampling import (
@@ -42,10 +43,15 @@ class Engine:
     """Takes over the weights of a model when it is made; a change of them later is not seen everywhere.
 
     rounded: whether sizes of passes are rounded up, so that few of them are recorded; by default where they are, on
-    CUDA.
+    CUDA. Raises ModelInputError for a switch that the model does not take.
     """
 
     def __init__(self, model: AlpamayoModel, switches: Switches, *, rounded: bool | None = None) -> None:
+        if switches.streaming and model.config.vision.tubelets:
+            raise ModelInputError(
+                "streaming keeps frames from one plan to the next, and this model joins the frames of a camera to "
+                "tubelets, each of which is new in every plan; leave it off, or take a model without tubelets"
+            )
         self.model, self.switches = model, switches
         self._graphs = Graphs(model.device, static=switches.static_graphs)
         self._rounded = model.device.type == "cuda" and switches.static_graphs if rounded is None else rounded
@@ -97,7 +103,8 @@ class Engine:
         clock.lap("vision")
         cache = self._cache("told", num_samples, prompt.ids.shape[1], max_new_tokens)
         draft = self._speaker.first_draft(memory if self._drafts else None)
-        reading = self._reader.read(prompt, features, cache, draft)
+        frames = pictures.frames if self.switches.streaming else ()
+        reading = self._reader.read(prompt, features, cache, draft, frames)
         cache.spread(reading.length + len(draft))
         clock.lap("prefill")
         reasoning = self._reason(reading, draft, num_samples, sampling, seed, max_new_tokens, memory)
@@ -109,7 +116,8 @@ class Engine:
         else:
             readings = [(reading, self._visible(reading, reasoning))]
             if guidance is not None:
-                readings.append(self._listen(guidance.prompt_without_route, features, reasoning, max_new_tokens))
+                other = guidance.prompt_without_route
+                readings.append(self._listen(other, features, frames, reasoning, max_new_tokens))
             weight = 1.0 if guidance is None else guidance.weight
             noise = RowStreams(seed, num_samples, NOISE_STREAM).normal(self.model.config.action_space.n_waypoints, 2)
             action = self._act(noise * noise_temperature, num_flow_steps, readings, reasoning, weight)
@@ -142,11 +150,16 @@ class Engine:
         return Reasoning(*(part.repeat_interleave(samples, dim=0) for part in parts))
 
     def _listen(
-        self, prompt: PromptBatch, features: VisionFeatures, reasoning: Reasoning, limit: int
+        self,
+        prompt: PromptBatch,
+        features: VisionFeatures,
+        frames: Sequence[SeenFrame],
+        reasoning: Reasoning,
+        limit: int,
     ) -> tuple[Reading, list[int]]:
         """Another prompt, behind which the same reasoning was said, and how many columns each row may see of it."""
         cache = self._cache("without route", len(reasoning.tokens), prompt.ids.shape[1], limit)
-        reading = self._reader.read(prompt, features, cache)
+        reading = self._reader.read(prompt, features, cache, frames=frames)
         cache.spread(reading.length)
         self._reader.say(reading, reasoning.tokens, reading.length)
         return reading, [reading.length + length for length in reasoning.length.tolist()]

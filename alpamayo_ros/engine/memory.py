@@ -1,7 +1,8 @@
 """What a drive leaves for its next plan: the frames that were seen, what the vision tower made of them, what was said.
 
 Nothing here changes what a plan is, but for the last digits of floating point: products over other numbers of rows
-round differently. Who promises the same bits for the same observation plans without a memory.
+round differently. Who promises the same bits for the same observation plans without a memory. Only where the engine
+streams does it change more: the frames tell it what to keep (see `Switches`).
 """
 
 from __future__ import annotations

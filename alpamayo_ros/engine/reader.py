@@ -13,6 +13,8 @@ from alpamayo_ros.engine.decoder import Place, Rotary, Stack, rotary_of
 from alpamayo_ros.engine.draft import LONGEST_DRAFT
 from alpamayo_ros.engine.graphs import Graphs
 from alpamayo_ros.engine.linear import make_linear
+from alpamayo_ros.engine.memory import SeenFrame
+from alpamayo_ros.engine.streaming import keep, shown_in
 from alpamayo_ros.engine.switches import Switches
 from alpamayo_ros.vla.model import AlpamayoModel
 from alpamayo_ros.vla.prompt import PromptBatch
@@ -60,11 +62,17 @@ class Reader:
         return torch.where(words >= first, words + count, words)
 
     def read(
-        self, prompt: PromptBatch, features: VisionFeatures, cache: StaticCache, draft: Sequence[int] = ()
+        self,
+        prompt: PromptBatch,
+        features: VisionFeatures,
+        cache: StaticCache,
+        draft: Sequence[int] = (),
+        frames: Sequence[SeenFrame] = (),
     ) -> Reading:
         """Prefill one prompt (1, L) into row 0. Its head, up to the first picture, may be there from the last time.
 
-        draft: at most LONGEST_DRAFT tokens that may be said, behind the prompt.
+        draft: at most LONGEST_DRAFT tokens that may be said, behind the prompt. frames: which its pictures are, where
+        those that were there the last time are not read again.
         """
         ids = prompt.ids[0].tolist()
         length, delta = len(ids), int(prompt.rope_delta)
@@ -75,25 +83,33 @@ class Reader:
         cos, sin = (
             torch.cat([part.to(self._device), behind[None]], dim=1) for part, behind in zip(told, more, strict=True)
         )
+        # Nothing is there until all is: who runs out of memory on the way may plan again.
+        last, cache.shown = cache.shown, None
         if cache.prefix != ids[:head]:
-            cache.prefix = []  # until it is there: who runs out of memory on the way may plan again
-            self._read(ids[:head], (cos, sin), 0, None, cache, 1)
+            cache.prefix = []
+            self._read(ids[:head], (cos, sin), range(head), features, cache, 1)
             cache.prefix = ids[:head]
-        logits = self._read(ids[head:] + fed, (cos, sin), head, features, cache, 1 + len(fed))
+        shown = shown_in(prompt, frames, self._config) if frames else None
+        kept = keep(cache, last, shown, self._config)
+        columns = [column for column in range(head, length + len(fed)) if column not in kept]
+        logits = self._read(ids + fed, (cos, sin), columns, features, cache, 1 + len(fed))
+        cache.shown = shown
         return Reading(cache, length, delta, logits[:, : 1 + len(draft)])
 
     def _read(
         self,
         ids: list[int],
         rotary: Rotary,
-        start: int,
-        features: VisionFeatures | None,
+        read: Sequence[int],
+        features: VisionFeatures,
         cache: StaticCache,
         asked: int,
     ) -> Tensor:
-        """Tokens at columns from `start`: logits (1, asked, words) of what follows the last of them. rotary: of all
-        columns."""
-        end = start + len(ids)
+        """Tokens at the columns that are to be read, the last of them the last of all: logits (1, asked, words) of what
+        follows the last. ids, rotary: of all columns. features: of all pictures in them."""
+        end, columns = len(ids), torch.tensor(read)
+        # Kernels for causal attention know no gaps.
+        whole = len(read) == end - read[0]
 
         def prefill(ids: Tensor, cos: Tensor, sin: Tensor, columns: Tensor, *pictures: Tensor) -> tuple[Tensor]:
             hidden, deepstack = self._embed(ids), None
@@ -101,19 +117,22 @@ class Reader:
                 where, tokens, deep = pictures
                 hidden.index_copy_(1, where, tokens[None].to(hidden.dtype))
                 deepstack = where, deep
-            hidden = self._stack(hidden, (cos, sin), Place(cache, columns, end, causal=asked), deepstack)
-            return (self._logits(hidden),)
+            place = Place(cache, columns, end, "causal" if whole else _up_to(columns, end), asked=asked)
+            return (self._logits(self._stack(hidden, (cos, sin), place, deepstack)),)
 
+        tokens = torch.tensor(ids)
+        is_picture = tokens == self._config.image_token_id
+        # Not in what is fed behind the prompt: a draft may name a place for a picture, and there is none for it.
+        is_picture[end - asked + 1 :] = False
+        where = is_picture[columns].nonzero()[:, 0]
         pictures: tuple[Tensor, ...] = ()
-        if features is not None:
-            # Not in what is fed behind the prompt: a draft may name a place for a picture, and there is none for it.
-            prompt = ids[: len(ids) - asked + 1]
-            where = torch.tensor([place for place, token in enumerate(prompt) if token == self._config.image_token_id])
-            pictures = where.to(self._device), *features
-        columns = torch.arange(start, end, device=self._device)
-        angles = (part[:, start:end].to(self._dtype) for part in rotary)
-        inputs = (torch.tensor([ids], device=self._device), *angles, columns, *pictures)
-        key = ("prefill", id(cache), start, asked, *(part.shape for part in inputs))
+        if len(where):
+            number = (is_picture.cumsum(0) - 1)[columns[where]].to(self._device)
+            pictures = where.to(self._device), features.tokens[number], features.deepstack[:, number]
+        tokens, columns = tokens[columns][None].to(self._device), columns.to(self._device)
+        angles = (part[:, columns].to(self._dtype) for part in rotary)
+        inputs = (tokens, *angles, columns, *pictures)
+        key = ("prefill", id(cache), end, whole, asked, *(part.shape for part in inputs))
         return self._graphs.run(key, prefill, *inputs)[0]
 
     def say(self, reading: Reading, tokens: Tensor, start: int) -> Tensor:
@@ -130,7 +149,7 @@ class Reader:
             visible = None
             # The pass is used again at other columns before the same end: where it begins is no reason to see all.
             if self._rounded or size > 1:
-                visible = (torch.arange(end, device=tokens.device) <= columns[:, None])[None]
+                visible = _up_to(columns, end)
             hidden = self._stack(self._embed(tokens), (cos, sin), Place(cache, columns, end, visible))
             return (self._logits(hidden),)
 
@@ -162,3 +181,8 @@ class Reader:
         if self._silent:
             whole[..., self._silent[0] : self._silent[1]] = -torch.inf
         return whole
+
+
+def _up_to(columns: Tensor, end: int) -> Tensor:
+    """(1, T, end) bool: tokens at columns (T,) see those up to their own."""
+    return (torch.arange(end, device=columns.device) <= columns[:, None])[None]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from alpamayo_ros.engine.graphs import Graphs
-from alpamayo_ros.engine.memory import CameraPictures, Group, Memory
+from alpamayo_ros.engine.memory import CameraPictures, Group, Memory, SeenFrame
 from alpamayo_ros.engine.switches import Switches
 from alpamayo_ros.engine.tower import Grids, Tower
 from alpamayo_ros.vla.images import assemble, resize
@@ -35,13 +35,19 @@ class Pictures:
     rows: dict[Group, Tensor]
     memory: Memory
 
+    @property
+    def frames(self) -> tuple[SeenFrame, ...]:
+        """Which each picture is, without tubelets."""
+        return tuple(frame for camera in zip(*(group for group, _ in self.groups), strict=True) for frame in camera)
+
 
 class Sight:
     def __init__(self, model: AlpamayoModel, switches: Switches, graphs: Graphs) -> None:
         self._config, self._graphs = model.config, graphs
         self._tower = Tower(model.vlm.model.visual, switches)
         self._merged = model.config.vision.spatial_merge_size**2
-        self._remembers = switches.vision_cache
+        self._keeps_features = switches.vision_cache
+        self._remembers = switches.vision_cache or switches.streaming
         self._device = model.device
 
     def look(self, cameras: Sequence[CameraPictures], memory: Memory | None) -> Pictures:
@@ -72,7 +78,7 @@ class Sight:
             group: self._encoded(pictures.rows[group], grids) if group in pictures.rows else known[group]
             for group, grids in pictures.groups
         }
-        pictures.memory.features = found
+        pictures.memory.features = found if self._keeps_features else {}
         if len(found) == 1:
             return next(iter(found.values()))
         parts = []

@@ -29,8 +29,11 @@ class Switches:
         token). On CUDA with activations it is a float8 product; elsewhere weights are widened for each product.
     shared_reasoning: all samples follow the reasoning of the first.
     skip_reasoning: no reasoning at all, straight to the trajectory.
-    Fewer flow steps are an option of each plan (`flow_steps`). Keeping keys and values of old frames from one plan to
-    the next ("streaming") is not here: all later tokens would see other positions than they were trained with.
+    streaming: of frames that the last plan read too, keys and values are moved to their new places in the prompt, and
+        only the rest is read; what a kept token saw is the older prompt. It takes a `Memory`, and two drives that take
+        turns keep nothing. Refused for models with tubelets (frames of a camera joined to one picture, as in
+        alpamayo-tiny): none is in two plans.
+    Fewer flow steps are an option of each plan (`flow_steps`).
     """
 
     vision_cache: bool = True
@@ -44,6 +47,7 @@ class Switches:
     float8: Float8 = "off"
     shared_reasoning: bool = False
     skip_reasoning: bool = False
+    streaming: bool = False
 
 
 PLAIN = Switches(
