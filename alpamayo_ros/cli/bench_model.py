@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 _SHAPES = ("tiny", "0.5b", "3b", "10b")
 """Keys of `evaluation.latency.shapes.SHAPES`: `--help` has no time to import them."""
 _DEFAULT_COC_TOKENS = 40
-_APPROXIMATE = ("shared_reasoning", "skip_reasoning")
-"""Switches that are off by default."""
 
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
@@ -137,6 +135,10 @@ def _open(
             "--acceptance needs a --temperature above 0: greedily, random weights say one word again and again"
         )
     switches = _switches(plain, changes)
+    if acceptance is not None and switches.streaming:
+        raise click.UsageError(
+            "--acceptance does not go with streaming: the plan that finds the words out takes the place of what is kept"
+        )
     if shape is not None:
         # What random weights say is no continuation of what they said a tick ago.
         switches = dataclasses.replace(switches, speculation=acceptance is not None)
@@ -194,6 +196,8 @@ def _print(report: dict[str, Any], lines: Callable[[dict[str, Any]], list[str]],
 
 
 def _heading(report: dict[str, Any]) -> list[str]:
+    from alpamayo_ros.engine.switches import Switches
+
     forced = ", forced" if report["coc_tokens_forced"] else ""
     samples = report["samples"] if isinstance(report["samples"], int) else ", ".join(map(str, report["samples"]))
     how = "greedy" if report["temperature"] == 0 else f"temperature {report['temperature']}"
@@ -212,7 +216,7 @@ def _heading(report: dict[str, Any]) -> list[str]:
         declared = report["acceptance_declared"]
         source = "drafts of the last plan's words, measured" if declared is None else f"{declared} right, declared"
         lines.append(f"{report['passes']:.1f} passes of the language model after the prompt's ({source})")
-    off = [name for name, value in report["switches"].items() if value is False and name not in _APPROXIMATE]
+    off = [name for name, value in report["switches"].items() if value is False and getattr(Switches, name)]
     if off:
         lines.append(f"off: {', '.join(off)}")
     return lines

@@ -136,6 +136,21 @@ def test_float8_is_a_precision():
     assert found["switches"]["float8"] == "weights_and_activations"
 
 
+def test_streaming_is_approximate(monkeypatch):
+    small_pictures(monkeypatch)
+    ran = alpamayo(
+        "bench", "latency", "--shape", "tiny", "--coc-tokens", 2, "--ticks", 1, "--size", "160x96",
+        "--precision", "float32", "--switch", "streaming=on", "--switch", "packed_weights=off",
+    )  # fmt: skip
+    assert "10 flow steps, K = 1, greedy; approximate, streaming\n" in ran.stdout
+    assert "\noff: speculation, packed_weights\n" in ran.stdout
+
+
+def test_streaming_with_a_model_whose_frames_are_joined():
+    line = refusal(alpamayo("bench", "latency", "--switch", "streaming=on"))
+    assert "this model joins the frames of a camera to tubelets" in line
+
+
 def test_tables_say_what_the_figures_are_of():
     ran = alpamayo("bench", "latency", "--ticks", 1)
     assert "alpamayo-tiny: 9.8 M parameters, trained weights, float32 on cpu" in ran.stdout
@@ -168,6 +183,12 @@ def test_roofline_knows_no_float8_products():
     assert "roofline measures no rate of float8 products, and float8 is weights_and_activations" in line
 
 
+def test_roofline_knows_no_streaming(monkeypatch):
+    small_pictures(monkeypatch)
+    line = refusal(alpamayo("bench", "roofline", "--shape", "tiny", "--switch", "streaming=on"))
+    assert "roofline knows no floor of a prompt that is read in part" in line
+
+
 def test_memory():
     found = report("memory", "--samples", "1,3")
     assert found["weights_mb"] == pytest.approx(found["parameters"] * 4 / 1e6, abs=1e-3)
@@ -189,6 +210,10 @@ def test_memory():
         (["--size", "small"], "'small' is no WIDTHxHEIGHT"),
         (["--acceptance", 3], "--acceptance is for --shape"),
         (["--shape", "tiny", "--acceptance", 3], "--acceptance needs a --temperature above 0"),
+        (
+            ["--shape", "tiny", "--acceptance", 3, "--temperature", 1, "--switch", "streaming=on"],
+            "--acceptance does not go with streaming",
+        ),
         (["--switch", "magic=on"], "'magic=on' is no NAME=on|off"),
         (["--switch", "float8=on"], "'float8=on' is no NAME=off|weights|weights_and_activations"),
     ],

@@ -31,6 +31,12 @@ def roofline_report(subject: Subject, settings: Settings, *, ticks: int, kind: s
             "roofline measures no rate of float8 products, and float8 is weights_and_activations; take float8=weights "
             "or leave it off, or see what it brings with bench latency"
         )
+    if subject.switches.streaming:
+        # Its prompts are read in part, and `prefill_work` counts whole ones.
+        raise EvaluationError(
+            "roofline knows no floor of a prompt that is read in part, as with streaming; leave it off, or see what it "
+            "brings with bench latency"
+        )
     float8 = subject.switches.float8 == "weights"
     timings = run(subject, settings, ticks, kind)
     device, dtype = subject.model.device, subject.model.dtype

@@ -71,7 +71,8 @@ def open_subject(
     switches: Switches,
 ) -> Subject:
     """The shape, where one is given, else the model; precision: by default the one that its configuration names.
-    Raises EvaluationError, before anything is allocated, where memory does not suffice, and CheckpointError."""
+    Raises EvaluationError, before anything is allocated, where memory does not suffice, CheckpointError, and
+    ModelInputError for a switch that the model does not take."""
     if precision == FLOAT8:
         precision, switches = "bfloat16", dataclasses.replace(switches, float8="weights_and_activations")
     target = usable_device(device)
@@ -100,8 +101,11 @@ def description(subject: Subject, settings: Settings) -> dict[str, Any]:
         approximations.append(f"{settings.flow_steps} flow steps instead of {released}")
     if switches.float8 != "off":
         approximations.append(f"float8 {switches.float8.replace('_', ' ')}")
+    # Switches that are off by default are approximate.
     approximations += [
-        name.replace("_", " ") for name in ("shared_reasoning", "skip_reasoning") if getattr(switches, name)
+        name.replace("_", " ")
+        for name, value in dataclasses.asdict(switches).items()
+        if value is True and not getattr(Switches, name)
     ]
     return {
         "shape": subject.name,
