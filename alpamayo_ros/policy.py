@@ -189,8 +189,10 @@ class DrivingPolicy:
         num_samples: int,
         **options: Any,
     ) -> Samples:
-        """What the engine makes of an observation, with the model's own flow where nothing is asked of it. options: the
-        others of `Engine.sample`. Raises CheckpointError or ModelInputError."""
+        """What the engine makes of an observation; the model's own values stand in for what is None of the flow.
+
+        options: the others of `Engine.sample`. Raises CheckpointError or ModelInputError.
+        """
         config, tokenizer, grid_thw = self.model.config, self.model.tokenizer, pictures.grid_thw
         history_xyz, history_rot = (
             torch.from_numpy(np.asarray(part, dtype=np.float32))[None]

@@ -135,8 +135,8 @@ def prefill_work(config: ModelConfig, known: int, prompt: int, drafted: int = 0)
     size, keys = language.hidden_size, language.num_key_value_heads * language.head_dim
     whole = dataclasses.replace(language, num_hidden_layers=language.num_hidden_layers - 1)
     queries, *others = _decoder_products(dataclasses.replace(language, num_hidden_layers=1), asked, 1)
-    values = Product(rows, size, 2 * keys, 1, in_decoder=True)
-    last = [values, dataclasses.replace(queries, columns=_query_size(language)), *others]
+    cached = Product(rows, size, 2 * keys, 1, in_decoder=True)
+    last = [cached, dataclasses.replace(queries, columns=_query_size(language)), *others]
     pairs = (prompt * (prompt + 1) - known * (known + 1)) // 2
     attention = 4 * _query_size(language) * (whole.num_hidden_layers * pairs + asked * prompt)
     moved = rows * size + prompt * cache_values(config)
