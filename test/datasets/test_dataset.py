@@ -155,7 +155,7 @@ def test_dense_labels_come_along_on_request():
 
 
 def test_an_unsafe_drive_teaches_nothing(monkeypatch):
-    monkeypatch.setattr("alpamayo_ros.datasets.harvest._fault", lambda drive: "front collision with car-0")
+    monkeypatch.setattr("alpamayo_ros.datasets.harvest._fault", lambda drive, first: "front collision with car-0")
     made = harvest(plan(), "open_road", 3, "nominal")
     assert not made.samples
     assert dict(made.dropped) == {"unsafe_drive": 2}
