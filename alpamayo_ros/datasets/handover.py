@@ -15,15 +15,13 @@ from pathlib import Path
 from alpamayo_ros.datasets.staging import DatasetError
 from alpamayo_ros.simulation.episode import Episode, drive_expert
 from alpamayo_ros.simulation.expert import Command, Expert
-from alpamayo_ros.simulation.scenarios import build
+from alpamayo_ros.simulation.scenarios import HELD_OUT, build
 from alpamayo_ros.simulation.world import World
 
 BEFORE = (60, 40, 20)
 """Ticks before the end at which the expert takes over, each a drive of its own."""
 BEHIND = 40
 """Ticks from which samples are taken behind the last of them, as after a disturbance."""
-HELD_OUT = 1_000_000
-"""Seeds from here on are for judging: nothing may be learned from how a model failed there."""
 
 
 @dataclass(frozen=True)

@@ -23,11 +23,10 @@ from alpamayo_ros.datasets.dataset import Dataset
 from alpamayo_ros.datasets.labels import Label
 from alpamayo_ros.datasets.sample import label_of
 from alpamayo_ros.datasets.staging import DatasetError
+from alpamayo_ros.simulation.scenarios import HELD_OUT
 from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.types import CameraRole
 
-HELD_OUT = 1_000_000
-"""Seeds from here on are for judging: a dataset that has one is refused."""
 DENSE_FIELDS = ("classes", "brake", "indicator", "lit", "lamps", "lane_edges", "path", "distance", "motion")
 """Of DenseLabels, in the order of the channels of `Batch.dense`."""
 

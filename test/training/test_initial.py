@@ -54,6 +54,20 @@ def test_signals_begin_with_a_size_that_can_be_learned_from(model, corpus):
         assert float(sums[name]) / work.counts[name] == pytest.approx(float(uniform), rel=0.1)
 
 
+def test_the_bins_of_trajectories_begin_as_numbers(model):
+    """Neighbours are more alike than bins a little apart, and these than bins far apart; both as read and as said."""
+    first, config = model.tokenizer.future_bin_0, model.config
+    futures, histories = config.future_tokens.num_bins, config.history_tokens.num_bins
+    weights = model.vlm.model.language_model.embed_tokens.weight, model.vlm.lm_head.weight
+    for weight, size in zip(weights, (0.3, 0.02), strict=True):
+        for start, bins in ((first, futures), (first + futures, histories)):
+            rows = weight[start : start + bins]
+            assert float(rows.std()) == pytest.approx(size, rel=0.1)
+            apart = [float((rows[step:] - rows[: bins - step]).norm(dim=1).mean()) for step in (1, 3, 300)]
+            assert apart[0] < 0.6 * apart[1]
+            assert apart[1] < 0.8 * apart[2]
+
+
 def test_what_is_no_shape_is_refused(shape, tmp_path):
     with pytest.raises(TrainingError, match="No such file"):
         initial_model(tmp_path / "none.json", 0)

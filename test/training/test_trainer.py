@@ -10,7 +10,8 @@ from safetensors.torch import load_file
 from training_runs import kill_after_first_state, run, train_command
 
 from alpamayo_ros.policy import DrivingPolicy
-from alpamayo_ros.training.corpus import HELD_OUT, Corpus, find_shards, order
+from alpamayo_ros.simulation.scenarios import HELD_OUT
+from alpamayo_ros.training.corpus import Corpus, find_shards, order
 from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.training.expert_stage import ExpertStage
 from alpamayo_ros.training.optimiser import optimisers

@@ -18,6 +18,8 @@ KINDS: dict[str, Callable[[Draft], None]] = {
     **lanes.KINDS,
 }
 """All kinds by name."""
+HELD_OUT = 1_000_000
+"""Seeds from here on are for judging: nothing may be trained or tuned on them."""
 
 
 def build(kind: str, seed: int, variant: Variant | str = Variant.NOMINAL) -> Scenario:
@@ -34,4 +36,4 @@ def build(kind: str, seed: int, variant: Variant | str = Variant.NOMINAL) -> Sce
     return draft.scenario()
 
 
-__all__ = ["KINDS", "Draft", "build"]
+__all__ = ["HELD_OUT", "KINDS", "Draft", "build"]
