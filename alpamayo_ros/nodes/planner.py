@@ -25,6 +25,7 @@ from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
 from rclpy.parameter import Parameter
+from rclpy.signals import uninstall_signal_handlers
 from std_msgs.msg import Header, String
 
 from alpamayo_ros.nodes.health import Health
@@ -324,7 +325,8 @@ def main() -> None:
                 if rclpy.ok():
                     node.get_logger().error(str(error))
     except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+        # Joins the thread that answers the signal: it wakes what executors wait with, and that must not be freed yet.
+        uninstall_signal_handlers()
     finally:
         node.destroy_node()
         rclpy.try_shutdown()

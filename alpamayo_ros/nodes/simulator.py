@@ -16,6 +16,7 @@ import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.node import Node
+from rclpy.signals import uninstall_signal_handlers
 
 from alpamayo_ros.datasets.drive import EPOCH_NS, TICK_NS
 from alpamayo_ros.evaluation.closed_loop import drive_policy, find_failure
@@ -170,7 +171,8 @@ def main() -> None:
         node.get_logger().fatal(str(error))
         sys.exit(1)
     except (KeyboardInterrupt, ExternalShutdownException):
-        pass
+        # Joins the thread that answers the signal: it wakes what executors wait with, and that must not be freed yet.
+        uninstall_signal_handlers()
     finally:
         node.destroy_node()
         rclpy.try_shutdown()
