@@ -59,16 +59,15 @@ model: build
 	$(BIN)/alpamayo train sft --model training/vision $(DATA) --output training/sft
 	$(BIN)/alpamayo train expert --model training/sft $(DATA) --output training/expert
 	$(BIN)/alpamayo evaluate closed-loop --policy training/expert --seeds 300-301 --plan-every 5 --json training/driven.json
-	$(BIN)/alpamayo simulate dataset --failures training/driven.scenes.jsonl --every 0.4 --dense 16 --output training/failures
-	$(BIN)/alpamayo train sft --model training/expert $(DATA) $(FAILURES) --set dense=0 --set steps=500 \
+	$(BIN)/alpamayo simulate dataset --driven training/driven.scenes.jsonl --every 0.4 --dense 16 --output training/taken-over
+	$(BIN)/alpamayo train sft --model training/expert $(DATA) $(TAKEN_OVER) --set dense=0 --set steps=500 \
 		--set learning_rate=1e-3 --output training/corrected-sft
-	$(BIN)/alpamayo train expert --model training/corrected-sft $(DATA) $(FAILURES) --set steps=1200 \
+	$(BIN)/alpamayo train expert --model training/corrected-sft $(DATA) $(TAKEN_OVER) --set steps=1200 \
 		--set learning_rate=2e-3 --output training/corrected
 	$(BIN)/alpamayo train export --model training/corrected --output training/alpamayo-tiny
 
 DATA := --data training/drives --data training/disturbed --validation training/validation
-# Four times: they are few among the others.
-FAILURES := $(foreach time,1 2 3 4,--data training/failures)
+TAKEN_OVER := --data training/taken-over
 
 clean:
 	rm -rf .venv build demo install log *.egg-info .*_cache .hypothesis

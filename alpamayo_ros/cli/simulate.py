@@ -214,7 +214,7 @@ class _Seeds(click.ParamType):
 
 
 @simulate.command()
-@click.option("--seeds", type=_Seeds(), help="First and last seed; by default 0-9, or all that --failures has.")
+@click.option("--seeds", type=_Seeds(), help="First and last seed; by default 0-9, or all that --driven has.")
 @click.option("--kinds", default="all", show_default=True, help="Scenario kinds with commas between.")
 @click.option("--variant", type=click.Choice([*_VARIANTS, "all"]), default="all", show_default=True)
 @click.option("--cameras", type=_Roles(), default="r1", show_default=True, help=_CAMERAS_HELP)
@@ -237,10 +237,10 @@ class _Seeds(click.ParamType):
     help="Push the car off its way once in every drive, so strongly, and take samples of how it finds back.",
 )
 @click.option(
-    "--failures",
-    "failed",
+    "--driven",
+    "by_model",
     type=Path,
-    help="Drives that a model spoiled, as .scenes.jsonl of `evaluate closed-loop`: the expert takes them over in time.",
+    help="Drives of a model, as .scenes.jsonl of `evaluate closed-loop`: the expert takes them over every two seconds.",
 )
 @click.option("--drives-per-shard", type=click.IntRange(min=1), default=16, show_default=True)
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; by default one for each CPU core.")
@@ -250,14 +250,14 @@ class _Seeds(click.ParamType):
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def dataset(
     seeds: tuple[int, int] | None, kinds: str, variant: str, cameras: tuple[CameraRole, ...], every: float,
-    failed: Path | None, workers: int | None, output: Path, as_json: bool, **options: Any,
+    by_model: Path | None, workers: int | None, output: Path, as_json: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Labelled samples of many drives, as tar shards. The same command goes on where a killed one stopped."""
     import os
 
     from tqdm import tqdm
 
-    from alpamayo_ros.datasets.handover import read_failures
+    from alpamayo_ros.datasets.handover import read_drives
     from alpamayo_ros.datasets.plan import DatasetPlan
     from alpamayo_ros.datasets.production import write_dataset
     from alpamayo_ros.simulation.scenarios import KINDS
@@ -266,11 +266,11 @@ def dataset(
     _check_kinds(names)
     check_folder(output, output)
     variants = tuple(_VARIANTS) if variant == "all" else (variant,)
-    failures = read_failures(failed) if failed is not None else ()
+    driven = read_drives(by_model) if by_model is not None else ()
     if seeds is None:
-        found = [drive.seed for drive in failures]
+        found = [drive.seed for drive in driven]
         seeds = (min(found), max(found)) if found else (0, 9)
-    plan = DatasetPlan(seeds, tuple(names), variants, cameras, every=round(every * 10), failures=failures, **options)
+    plan = DatasetPlan(seeds, tuple(names), variants, cameras, every=round(every * 10), driven=driven, **options)
     count = workers or len(os.sched_getaffinity(0))
     with tqdm(total=len(plan.drives), desc="dataset", unit="drive", disable=None) as bar:
         for done in write_dataset(plan, output, count):

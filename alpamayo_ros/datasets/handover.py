@@ -1,9 +1,9 @@
-"""Drives that a model spoiled, taken over by the expert before it was too late.
+"""Drives of a model, which the expert takes over again and again.
 
 A model gets into states where no expert and no random push would ever be. An evaluation in closed loop writes the
-actions of every drive that went wrong; the world answers to actions only, so they lead there again. Some seconds before
-the end the expert takes the wheel, and what it then does is what the model should have done (DAgger: Ross et al. 2011,
-arXiv 1011.0686, with the expert's own drive in place of single labels).
+actions of every drive; the world answers to actions only, so they lead there again. Every two seconds the expert takes
+the wheel, and what it then does is what the model should have done (DAgger: Ross et al. 2011, arXiv 1011.0686, with
+the expert's own drive in place of single labels).
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from alpamayo_ros.simulation.expert import Command, Expert
 from alpamayo_ros.simulation.scenarios import HELD_OUT, build
 from alpamayo_ros.simulation.world import World
 
-BEFORE = (60, 40, 20)
-"""Ticks before the end at which the expert takes over, each a drive of its own."""
+BETWEEN = 20
+"""Ticks between the takeovers, each of which is a drive of its own; the last one is so many ticks before the end."""
 BEHIND = 40
-"""Ticks from which samples are taken behind the last of them, as after a disturbance."""
+"""Ticks from which samples are taken behind the last takeover, as after a disturbance."""
 
 
 @dataclass(frozen=True)
-class FailedDrive:
-    """A drive up to what spoiled it. actions: acceleration (m/s^2) and curvature (1/m) of every tick."""
+class ModelDrive:
+    """A drive to its end, or to what spoiled it. actions: acceleration (m/s^2) and curvature (1/m) of every tick."""
 
     kind: str
     seed: int
@@ -36,8 +36,8 @@ class FailedDrive:
     def spans(self, first: int) -> list[range]:
         """For each drive of the expert the ticks of its samples: from where it takes over, at `first` or later, to
         where the next one does."""
-        stops = [len(self.actions) - before for before in BEFORE if len(self.actions) - before >= first]
-        return [range(*span) for span in zip(stops, [*stops[1:], stops[-1] + BEHIND], strict=True)] if stops else []
+        stops = range(len(self.actions) - BETWEEN, first - 1, -BETWEEN)[::-1]
+        return [range(stop, stop + (BEHIND if stop == stops[-1] else BETWEEN)) for stop in stops]
 
     def taken_over(self, tick: int) -> Episode:
         """The model's drive up to a tick, the expert's from there to the end of the scenario."""
@@ -62,17 +62,17 @@ class Passenger(Expert):
         return Command(acceleration, curvature, command.intent, command.blinker)
 
 
-def read_failures(path: Path) -> tuple[FailedDrive, ...]:
-    """The spoiled drives in the `.scenes.jsonl` that `alpamayo evaluate closed-loop` writes. Raises DatasetError."""
+def read_drives(path: Path) -> tuple[ModelDrive, ...]:
+    """The drives in the `.scenes.jsonl` that `alpamayo evaluate closed-loop` writes. Raises DatasetError."""
     try:
         rows = [json.loads(line) for line in path.read_text().splitlines()]
         found = tuple(
-            FailedDrive(
+            ModelDrive(
                 row["kind"], row["seed"], row["variant"],
-                tuple((float(acceleration), float(curvature)) for acceleration, curvature in row["failure"]["actions"]),
+                tuple((float(acceleration), float(curvature)) for acceleration, curvature in row["actions"]),
             )
             for row in rows
-            if row["loop"] == "closed_loop" and "failure" in row
+            if row["loop"] == "closed_loop"
         )  # fmt: skip
     except OSError as error:
         raise DatasetError(f"{path}: {error.strerror}") from None
@@ -86,5 +86,5 @@ def read_failures(path: Path) -> tuple[FailedDrive, ...]:
             f"{path} has seed {judged[0].seed}: seeds from {HELD_OUT:,} on are for judging; evaluate on others"
         )
     if not found:
-        raise DatasetError(f"{path} has no closed-loop drive that went wrong; there is nothing to take over")
+        raise DatasetError(f"{path} has no drive in closed loop; there is nothing to take over")
     return found

@@ -40,10 +40,10 @@ class Harvest:
 def harvest(plan: DatasetPlan, kind: str, seed: int, variant: str) -> Harvest:
     """Drive, choose the moments, label them, and keep what passes. Same arguments, same bytes."""
     rig, found = default_rig(*plan.size, roles=plan.roles), Harvest()
-    if plan.failures:
-        failed = plan.failure(kind, seed, variant)
-        for span in failed.spans(FIRST):
-            drive = Drive(failed.taken_over(span.start), rig)
+    if plan.driven:
+        driven = plan.by_model(kind, seed, variant)
+        for span in driven.spans(FIRST):
+            drive = Drive(driven.taken_over(span.start), rig)
             _gather(found, plan, drive, _moments(drive, plan.every, span.start, span.stop - 1), span.start)
     elif plan.disturbance:
         disturbance = Disturbance.drawn(kind, seed, variant, plan.disturbance)

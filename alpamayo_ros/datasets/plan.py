@@ -6,7 +6,7 @@ import hashlib
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from alpamayo_ros.datasets.handover import FailedDrive
+from alpamayo_ros.datasets.handover import ModelDrive
 from alpamayo_ros.datasets.staging import DatasetError
 from alpamayo_ros.types import CameraRole
 
@@ -24,7 +24,7 @@ class DatasetPlan:
     of every picture. picture: jpg or png; quality: of jpg. dense: side in pixels of the blocks that get labels, 0 for
     none. others: things nearby that are tested for being no cause. disturbance: strength of what pushes the car off its
     way once in every drive (see `disturbance`), 0 for undisturbed drives. drives_per_shard: one shard at most is lost
-    when a run is killed. failures: drives of a model which the expert takes over (see `handover`); where there are any,
+    when a run is killed. driven: drives of a model which the expert takes over (see `handover`); where there are any,
     the drives are these, as far as seeds, kinds and variants take them in.
     """
 
@@ -40,7 +40,7 @@ class DatasetPlan:
     others: int = 1
     disturbance: float = 0.0
     drives_per_shard: int = 16
-    failures: tuple[FailedDrive, ...] = ()
+    driven: tuple[ModelDrive, ...] = ()
 
     def __post_init__(self) -> None:
         if self.dense and any(side % self.dense for side in self.size):
@@ -49,22 +49,20 @@ class DatasetPlan:
         count = (self.seeds[1] - self.seeds[0] + 1) * len(self.kinds) * len(self.variants)
         if count > MOST:
             raise DatasetError(f"{count:,} drives are asked for; {MOST:,} are the most of one dataset")
-        if self.failures and self.disturbance:
-            raise DatasetError("a drive is either disturbed or a failure that is taken over; make two datasets")
+        if self.driven and self.disturbance:
+            raise DatasetError("a drive is either disturbed or one of a model that is taken over; make two datasets")
 
     @property
     def drives(self) -> list[tuple[str, int, str]]:
         """Kind, seed and variant of every drive: each seed goes through all kinds, so that shards are mixed."""
         seeds = range(self.seeds[0], self.seeds[1] + 1)
         drives = [(kind, seed, variant) for seed in seeds for kind in self.kinds for variant in self.variants]
-        failed = {(drive.kind, drive.seed, drive.variant) for drive in self.failures}
-        return [drive for drive in drives if drive in failed] if failed else drives
+        driven = {(drive.kind, drive.seed, drive.variant) for drive in self.driven}
+        return [drive for drive in drives if drive in driven] if driven else drives
 
-    def failure(self, kind: str, seed: int, variant: str) -> FailedDrive:
-        """The failure of one of the drives."""
-        return next(
-            drive for drive in self.failures if (drive.kind, drive.seed, drive.variant) == (kind, seed, variant)
-        )
+    def by_model(self, kind: str, seed: int, variant: str) -> ModelDrive:
+        """How a model drove one of the drives."""
+        return next(drive for drive in self.driven if (drive.kind, drive.seed, drive.variant) == (kind, seed, variant))
 
     @property
     def shards(self) -> list[list[tuple[str, int, str]]]:
@@ -75,5 +73,5 @@ class DatasetPlan:
     def described(self) -> dict[str, Any]:
         """As JSON has it."""
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
-        failures = hashlib.sha256(repr(self.failures).encode()).hexdigest()[:12] if self.failures else ""
-        return {"format": FORMAT, **plain, "roles": [role.label for role in self.roles], "failures": failures}
+        driven = hashlib.sha256(repr(self.driven).encode()).hexdigest()[:12] if self.driven else ""
+        return {"format": FORMAT, **plain, "roles": [role.label for role in self.roles], "driven": driven}

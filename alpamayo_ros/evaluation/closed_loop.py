@@ -29,7 +29,8 @@ def run_scene(scene: Scene, driver: Driver) -> Outcome:
         tallies["missed_stop_rate"] = (float(bool(missed)), 1.0)
     if consistent:
         tallies["consistency_rate"] = (float(sum(consistent)), float(len(consistent)))
-    return Outcome(scene, tallies, find_failure(score, missed or [], driven))
+    failure = find_failure(score, missed or [], driven)
+    return Outcome(scene, tallies, actions_of(driven[: failure.tick + 1] if failure else driven), failure)
 
 
 def drive_policy(reference: Episode, driver: Driver) -> tuple[list[World], list[bool]]:
@@ -93,7 +94,7 @@ def find_failure(score: Score, missed: Sequence[int], driven: Sequence[World]) -
         tick, reason = missed[0], "past a line where it had to stop"
     else:
         return None
-    return Failure(f"{reason}, at {driven[tick].time:.1f} s", actions_of(driven[: tick + 1]))
+    return Failure(f"{reason}, at {driven[tick].time:.1f} s", tick)
 
 
 def _tallies(score: Score) -> dict[str, tuple[float, float]]:

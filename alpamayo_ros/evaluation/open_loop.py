@@ -53,11 +53,12 @@ def run_scene(scene: Scene, driver: Driver) -> Outcome:
         if far > worst:
             reason = f"planned {far:.1f} m away from what was driven, at {now.time:.1f} s"
             planned = tuple((round(float(x), 3), round(float(y), 3)) for x, y in plan.positions[:, :2])
-            worst, failure = far, Failure(reason, actions_of(driven), planned)
+            worst, failure = far, Failure(reason, tick, planned)
     if driver.explains:
         for keyframe in find_keyframes(drive):
             _add(tallies, word_tallies(driver, drive, keyframe.tick, STEPS, _RIG))
-    return Outcome(scene, dict(tallies), failure)
+    shown = drive.worlds if failure is None else drive.worlds[: failure.tick + 1]
+    return Outcome(scene, dict(tallies), actions_of(shown), failure)
 
 
 def displacement_tallies(proposal: Proposal, future: np.ndarray) -> Tallies:

@@ -24,25 +24,30 @@ class Scene:
 
 @dataclass(frozen=True)
 class Failure:
-    """What went wrong, and how to see it again.
+    """What went wrong.
 
-    actions: (acceleration, curvature) of every tick up to then. The world answers to actions only, so they are all
-        that is needed to have the drive again.
-    planned: x and y of a plan made at the end of it, in the ego frame there; empty where the plan is not the point.
+    tick: when.
+    planned: x and y of a plan made then, in the ego frame; empty where the plan is not the point.
     """
 
     reason: str
-    actions: tuple[tuple[float, float], ...]
+    tick: int
     planned: tuple[tuple[float, float], ...] = ()
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """tallies: for each metric that applies its share and its whole; the figure over many scenes is the ratio of
-    their sums."""
+    """What came of a scene.
+
+    tallies: for each metric that applies its share and its whole; the figure over many scenes is the ratio of their
+        sums.
+    actions: (acceleration, curvature) of every tick up to what went wrong, or to the end of the drive. The world
+        answers to actions only, so they are all that is needed to have the drive again.
+    """
 
     scene: Scene
     tallies: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    actions: tuple[tuple[float, float], ...] = ()
     failure: Failure | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -51,6 +56,7 @@ class Outcome:
             "seed": self.scene.seed,
             "variant": str(self.scene.variant),
             "tallies": {name: list(tally) for name, tally in self.tallies.items()},
+            "actions": [list(pair) for pair in self.actions],
         }
         if self.failure is not None:
             document["failure"] = asdict(self.failure)
@@ -63,7 +69,8 @@ class Outcome:
         return cls(
             Scene(document["kind"], document["seed"], Variant(document["variant"])),
             {name: (float(share), float(whole)) for name, (share, whole) in document["tallies"].items()},
-            failure and Failure(failure["reason"], _pairs(failure["actions"]), _pairs(failure["planned"])),
+            _pairs(document["actions"]),
+            failure and Failure(failure["reason"], int(failure["tick"]), _pairs(failure["planned"])),
         )
 
 

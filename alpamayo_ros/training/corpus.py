@@ -169,7 +169,7 @@ def _read_shard(number: int, path: Path) -> list[Moment]:
     parts: dict[str, dict[str, bytes]] = {}
     try:
         plan = json.loads((path.parent / "plan.json").read_text())
-        disturbance = None if plan.get("failures") else float(plan["disturbance"])
+        disturbance = None if plan.get("driven") else float(plan["disturbance"])
         with tarfile.open(path) as tar:
             for info in tar:
                 key, _, part = info.name.partition(".")

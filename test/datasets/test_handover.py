@@ -1,4 +1,4 @@
-"""Where a model spoiled a drive the expert takes over in time, in the state that the model had brought about."""
+"""The expert takes over where a model drove, in the states that the model had brought about."""
 
 import json
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alpamayo_ros.datasets.dataset import Dataset
-from alpamayo_ros.datasets.handover import BEFORE, BEHIND, FailedDrive, read_failures
+from alpamayo_ros.datasets.handover import BEHIND, BETWEEN, ModelDrive, read_drives
 from alpamayo_ros.datasets.harvest import FIRST
 from alpamayo_ros.datasets.plan import DatasetPlan
 from alpamayo_ros.datasets.production import write_dataset
@@ -26,8 +26,7 @@ DRIFT = tuple((0.0, 0.0015) for _ in range(90))
 
 def row(**changes):
     scene = {"kind": SCENE.kind, "seed": SCENE.seed, "variant": "nominal"}
-    failure = {"reason": "off the road", "actions": [list(pair) for pair in DRIFT], "planned": []}
-    return {"loop": "closed_loop", **scene, "tallies": {}, "failure": failure, **changes}
+    return {"loop": "closed_loop", **scene, "tallies": {}, "actions": [list(pair) for pair in DRIFT], **changes}
 
 
 def written(path, *rows):
@@ -37,18 +36,20 @@ def written(path, *rows):
 
 @given(st.integers(1, 300))
 def test_every_tick_is_sampled_from_one_drive_at_most(length):
-    spans = FailedDrive("open_road", 0, "nominal", ((0.0, 0.0),) * length).spans(FIRST)
+    spans = ModelDrive("open_road", 0, "nominal", ((0.0, 0.0),) * length).spans(FIRST)
     ticks = [tick for span in spans for tick in span]
     assert ticks == sorted(set(ticks))
     assert all(span.start >= FIRST for span in spans)
-    assert {length - span.start for span in spans} <= set(BEFORE)
-    assert len(spans) == sum(length - before >= FIRST for before in BEFORE)
-    assert not spans or len(spans[-1]) == BEHIND
+    assert all((length - span.start) % BETWEEN == 0 for span in spans)
+    assert len(spans) == max(0, length - FIRST) // BETWEEN
+    if spans:
+        assert spans[0].start < FIRST + BETWEEN
+        assert ticks == list(range(spans[0].start, length - BETWEEN + BEHIND))
 
 
 def test_the_expert_goes_on_from_where_the_model_had_come():
-    failed = FailedDrive(SCENE.kind, SCENE.seed, "nominal", DRIFT)
-    episode = failed.taken_over(60)
+    driven = ModelDrive(SCENE.kind, SCENE.seed, "nominal", DRIFT)
+    episode = driven.taken_over(60)
     model = replay(SCENE, DRIFT[:60])
     assert [world.ego for world in episode.worlds[:61]] == [world.ego for world in model]
     mind = episode.minds[60]
@@ -67,12 +68,11 @@ def test_the_expert_goes_on_from_where_the_model_had_come():
     assert offset(60 + 64) < 0.2 * offset(60)
 
 
-def test_a_dataset_of_failures_is_made_of_these_drives_alone(tmp_path):
-    good = {name: value for name, value in row(seed=4).items() if name != "failure"}
-    failures = read_failures(written(tmp_path / "x.scenes.jsonl", row(), good))
-    assert [drive.seed for drive in failures] == [3]
+def test_a_dataset_of_driven_ways_is_made_of_these_drives_alone(tmp_path):
+    driven = read_drives(written(tmp_path / "x.scenes.jsonl", row(), row(loop="open_loop", seed=4)))
+    assert [drive.seed for drive in driven] == [3]
     plan = DatasetPlan(
-        (0, 9), ("open_road", "red_light"), ("nominal",), DEFAULT_ROLES, (64, 32), every=5, failures=failures
+        (0, 9), ("open_road", "red_light"), ("nominal",), DEFAULT_ROLES, (64, 32), every=5, driven=driven
     )
     assert plan.drives == [("open_road", 3, "nominal")]
     for name in ("one", "two"):
@@ -82,9 +82,9 @@ def test_a_dataset_of_failures_is_made_of_these_drives_alone(tmp_path):
     dataset = Dataset.open(tmp_path / "one")
     ticks = {sample.tick for sample in dataset}
     assert ticks
-    assert ticks <= {tick for span in failures[0].spans(FIRST) for tick in span}
+    assert ticks <= {tick for span in driven[0].spans(FIRST) for tick in span}
     other = DatasetPlan(plan.seeds, plan.kinds, plan.variants, plan.roles, plan.size, every=5)
-    assert dataset.summary["plan"]["failures"]
+    assert dataset.summary["plan"]["driven"]
     with pytest.raises(DatasetError, match="holds a dataset of another plan"):
         list(write_dataset(other, tmp_path / "one"))
 
@@ -94,20 +94,20 @@ def test_a_dataset_of_failures_is_made_of_these_drives_alone(tmp_path):
     [
         ([row(seed=1_000_000)], "has seed 1000000: seeds from 1,000,000 on are for judging"),
         ([{"a": 1}], r"is no list of scenes \(KeyError\('loop'\)\); give the .scenes.jsonl of"),
-        ([row(failure={"actions": [1.0]})], "is no list of scenes"),
-        ([row(loop="open_loop")], "has no closed-loop drive that went wrong"),
-        ([], "has no closed-loop drive that went wrong"),
+        ([row(actions=[1.0])], "is no list of scenes"),
+        ([row(loop="open_loop")], "has no drive in closed loop"),
+        ([], "has no drive in closed loop"),
     ],
 )
-def test_what_is_no_list_of_failures_is_refused(tmp_path, rows, message):
+def test_what_is_no_list_of_drives_is_refused(tmp_path, rows, message):
     with pytest.raises(DatasetError, match=message) as error:
-        read_failures(written(tmp_path / "x.scenes.jsonl", *rows))
+        read_drives(written(tmp_path / "x.scenes.jsonl", *rows))
     assert "\n" not in str(error.value)
 
 
 def test_a_missing_list_and_two_ways_at_once_are_refused(tmp_path):
     with pytest.raises(DatasetError, match="No such file"):
-        read_failures(tmp_path / "none.jsonl")
-    failures = read_failures(written(tmp_path / "x.scenes.jsonl", row()))
-    with pytest.raises(DatasetError, match="either disturbed or a failure"):
-        DatasetPlan((0, 9), ("open_road",), ("nominal",), DEFAULT_ROLES, disturbance=1.0, failures=failures)
+        read_drives(tmp_path / "none.jsonl")
+    driven = read_drives(written(tmp_path / "x.scenes.jsonl", row()))
+    with pytest.raises(DatasetError, match="either disturbed or one of a model"):
+        DatasetPlan((0, 9), ("open_road",), ("nominal",), DEFAULT_ROLES, disturbance=1.0, driven=driven)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from alpamayo_ros.datasets.handover import FailedDrive
+from alpamayo_ros.datasets.handover import ModelDrive
 from alpamayo_ros.datasets.plan import DatasetPlan
 from alpamayo_ros.datasets.production import write_dataset
 from alpamayo_ros.simulation.motion import seen_from
@@ -48,8 +48,8 @@ def test_a_disturbed_drive_is_disturbed_again(tmp_path):
 
 
 def test_a_drive_that_a_model_began_gives_no_rewards(tmp_path):
-    failed = FailedDrive("open_road", 5, "nominal", ((0.0, 0.001),) * 90)
-    plan = DatasetPlan((5, 5), ("open_road",), ("nominal",), DEFAULT_ROLES[:1], (64, 32), every=10, failures=(failed,))
+    driven = ModelDrive("open_road", 5, "nominal", ((0.0, 0.001),) * 90)
+    plan = DatasetPlan((5, 5), ("open_road",), ("nominal",), DEFAULT_ROLES[:1], (64, 32), every=10, driven=(driven,))
     list(write_dataset(plan, tmp_path / "data"))
     moment = Corpus(find_shards([tmp_path / "data"], unfinished=False), (0,)).moments[0]
     assert moment.origin is None

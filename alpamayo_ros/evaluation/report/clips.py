@@ -51,7 +51,7 @@ def _choose(outcomes: Sequence[Outcome]) -> list[Outcome]:
 
 
 def _clip(outcome: Outcome, failure: Failure, renderer: Renderer) -> Clip:
-    driven = replay(outcome.scene, failure.actions)
+    driven = replay(outcome.scene, outcome.actions)
     planned = np.array(failure.planned).reshape(-1, 2)
     pictures = []
     for before in BEFORE_END:
