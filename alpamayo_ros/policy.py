@@ -14,7 +14,7 @@ import torch
 from alpamayo_ros.engine.engine import Engine
 from alpamayo_ros.engine.memory import CameraPictures, Memory
 from alpamayo_ros.engine.sight import Pictures
-from alpamayo_ros.engine.switches import Switches
+from alpamayo_ros.engine.switches import EXACT, Switches
 from alpamayo_ros.reasoning.gate import judge
 from alpamayo_ros.shipped import shipped_folders
 from alpamayo_ros.types import (
@@ -50,8 +50,6 @@ MAX_OUTSIDE_TEXT = 1000
 MAX_REASONING_TOKENS = 256
 """The released inference script's limit."""
 
-DEFAULT_SWITCHES = Switches()
-
 
 class DrivingPolicy:
     """A loaded model and how to ask it. Same observation, same seed, same machine: same plan, to the bit.
@@ -64,7 +62,7 @@ class DrivingPolicy:
     switches: what the engine does for speed.
     """
 
-    def __init__(self, model: AlpamayoModel, name: str, revision: str, switches: Switches = DEFAULT_SWITCHES) -> None:
+    def __init__(self, model: AlpamayoModel, name: str, revision: str, switches: Switches = EXACT) -> None:
         self.model = model
         self.engine = Engine(model, switches)
         self.name = name
@@ -78,7 +76,7 @@ class DrivingPolicy:
         language_model: str | Path | None = None,
         device: str | None = None,
         dtype: str | None = None,
-        switches: Switches = DEFAULT_SWITCHES,
+        switches: Switches = EXACT,
     ) -> DrivingPolicy:
         """Load a local folder, a model that ships with this package, or a hub id.
 

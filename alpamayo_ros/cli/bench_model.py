@@ -6,12 +6,13 @@ import dataclasses
 import functools
 import json
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from alpamayo_ros.cli.switches import changed, switch_option
+
 if TYPE_CHECKING:
-    from alpamayo_ros.engine.switches import Switches
     from alpamayo_ros.evaluation.latency.subject import Settings, Subject
 
 _SHAPES = ("tiny", "0.5b", "3b", "10b")
@@ -41,10 +42,7 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
         help="By default the one its configuration names: bfloat16 for a shape, as the release has.",
     )  # fmt: skip
     @click.option("--plain", is_flag=True, help="Every switch of the engine off.")
-    @click.option(
-        "--switch", "changes", multiple=True, metavar="NAME=VALUE",
-        help="One switch of the engine, on or off (float8: weights, weights_and_activations); any number of times.",
-    )  # fmt: skip
+    @switch_option
     @click.option("--device", help="cpu, cuda, cuda:1 …; by default the GPU when there is one.")
     @click.option("--drive", "kind", default="red_light", show_default=True, help="Kind of scenario that is driven.")
     @click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
@@ -134,7 +132,9 @@ def _open(
         raise click.UsageError(
             "--acceptance needs a --temperature above 0: greedily, random weights say one word again and again"
         )
-    switches = _switches(plain, changes)
+    from alpamayo_ros.engine.switches import EXACT, PLAIN
+
+    switches = changed(PLAIN if plain else EXACT, changes)
     if acceptance is not None and switches.streaming:
         raise click.UsageError(
             "--acceptance does not go with streaming: the plan that finds the words out takes the place of what is kept"
@@ -158,25 +158,6 @@ def _open(
     )
     steps = flow_steps or subject.model.config.num_inference_steps
     return subject, Settings(num_samples, temperature, steps, acceptance=acceptance)
-
-
-def _switches(plain: bool, changes: tuple[str, ...]) -> Switches:
-    """All on or all off, but for these changes. Raises click.BadParameter."""
-    from alpamayo_ros.engine.switches import PLAIN, Float8, Switches
-
-    chosen = PLAIN if plain else Switches()
-    for change in changes:
-        name, _, value = change.partition("=")
-        meant: dict[str, Any] = {"on": True, "off": False}
-        if name == "float8":
-            meant = {kind: kind for kind in get_args(Float8)}
-        if name not in dataclasses.asdict(chosen) or value not in meant:
-            known = ", ".join(dataclasses.asdict(chosen))
-            raise click.BadParameter(
-                f"{change!r} is no NAME={'|'.join(meant)}; the names are {known}", param_hint="--switch"
-            )
-        chosen = dataclasses.replace(chosen, **{name: meant[value]})
-    return chosen
 
 
 def picture_size(text: str) -> tuple[int, int]:

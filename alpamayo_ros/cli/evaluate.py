@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from alpamayo_ros.cli.places import check_folder
+from alpamayo_ros.cli.switches import changed, switch_option
 
 if TYPE_CHECKING:
     from alpamayo_ros.evaluation.campaign import RunScene
@@ -38,6 +39,8 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
         show_default=True,
         help="How a model's trajectory is decoded: by flow matching, or as tokens of its language model.",
     )
+    @click.option("--flow-steps", type=click.IntRange(1, 1000), help="Of a model; by default its own.")
+    @switch_option
     @click.option("--language-model", help="Folder of the language model that a released config names.")
     @click.option("--device", help="cpu, cuda, cuda:1 …; by default the GPU when there is one.")
     @functools.wraps(command)
@@ -95,18 +98,20 @@ def table(files: tuple[Path, ...], metrics: str, variant: str) -> None:
 
 def _evaluate(
     run_scene: RunScene, loop: str, *, policy: str, seeds: str, kinds: str, variant: str, output: Path,
-    report: Path | None, workers: int, decoding: str, **settings: Any,
+    report: Path | None, workers: int, decoding: str, changes: tuple[str, ...], **settings: Any,
 ) -> None:  # fmt: skip
+    from alpamayo_ros.engine.switches import EXACT
     from alpamayo_ros.evaluation.campaign import Contender, run_campaign
     from alpamayo_ros.evaluation.errors import EvaluationError
     from alpamayo_ros.evaluation.request import list_scenes
     from alpamayo_ros.evaluation.summary import summarise
 
+    switches = changed(EXACT, changes)
     try:
         scenes = list_scenes(seeds, [kind.strip() for kind in kinds.split(",") if kind.strip()], variant)
         kept = output.with_suffix(".scenes.jsonl")
         _check_places([file for file in (output, kept, report) if file is not None])
-        contender = Contender(policy, autoregressive=decoding == "tokens", **settings)
+        contender = Contender(policy, autoregressive=decoding == "tokens", switches=switches, **settings)
         outcomes = run_campaign(run_scene, scenes, contender, kept, workers)
     except EvaluationError as error:
         raise click.ClickException(str(error)) from None

@@ -50,6 +50,8 @@ class Switches:
     streaming: bool = False
 
 
+EXACT = Switches()
+"""Every exact one on, no approximate one: the default everywhere."""
 PLAIN = Switches(
     vision_cache=False,
     speculation=False,

@@ -13,6 +13,7 @@ from typing import IO, Any
 from tqdm import tqdm
 
 from alpamayo_ros.datasets.workers import worker_pool
+from alpamayo_ros.engine.switches import EXACT, Switches
 from alpamayo_ros.evaluation.drivers import Driver, make_driver
 from alpamayo_ros.evaluation.errors import EvaluationError
 from alpamayo_ros.evaluation.scene import Outcome, Scene
@@ -32,11 +33,13 @@ class Contender:
     num_samples: int = 1
     ticks_per_plan: int = 1
     autoregressive: bool = False
+    flow_steps: int | None = None
+    switches: Switches = EXACT
     language_model: str | None = None
     device: str | None = None
 
     def make(self) -> Driver:
-        return make_driver(**asdict(self))
+        return make_driver(**vars(self))
 
 
 def run_campaign(
@@ -106,6 +109,8 @@ def _stamp(run_scene: RunScene, contender: Contender, driver: Driver) -> dict[st
         "samples": contender.num_samples,
         "ticks_per_plan": driver.ticks_per_plan,
         "autoregressive": contender.autoregressive,
+        "flow_steps": contender.flow_steps,
+        "switches": asdict(contender.switches),
         "version": code_version(),
     }
 

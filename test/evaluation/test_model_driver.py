@@ -1,9 +1,12 @@
 """A model as driver, with the golden checkpoint: random weights, but every part of a released model."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from golden_data import FOLDER, MODELS
 
+from alpamayo_ros.engine.switches import EXACT
 from alpamayo_ros.evaluation.closed_loop import WARM_UP, drive_policy
 from alpamayo_ros.evaluation.drivers.model import ModelDriver, picture_size
 from alpamayo_ros.evaluation.scene import Scene
@@ -63,3 +66,12 @@ def test_a_model_drives(policy: DrivingPolicy, reference: Episode) -> None:
     assert len(consistent) >= 1
     # Random weights say nothing that can be read.
     assert not any(consistent)
+
+
+def test_a_model_that_is_not_to_speak_plans_without_words(policy: DrivingPolicy, reference: Episode) -> None:
+    mute = DrivingPolicy(policy.model, policy.name, policy.revision, replace(EXACT, skip_reasoning=True))
+    driver, driven = ModelDriver(mute, 1, 1, flow_steps=2), reference.worlds[: WARM_UP + 1]
+    driver.take_over(reference.minds[WARM_UP])
+    assert driver.propose(driven, 64).chosen.reasoning == ""
+    assert not driver.explains
+    assert ModelDriver(policy, 1, 1).explains

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from alpamayo_ros.engine.switches import EXACT, Switches
 from alpamayo_ros.evaluation.drivers.blind_idm import BlindIdm
 from alpamayo_ros.evaluation.drivers.constant_velocity import ConstantVelocity
 from alpamayo_ros.evaluation.drivers.driver import Driver
@@ -24,12 +25,14 @@ def make_driver(
     num_samples: int,
     ticks_per_plan: int = 1,
     autoregressive: bool = False,
+    flow_steps: int | None = None,
+    switches: Switches = EXACT,
     language_model: str | None = None,
     device: str | None = None,
 ) -> Driver:
     """A baseline, or any model that `DrivingPolicy.from_pretrained` takes. Raises EvaluationError.
 
-    num_samples, ticks_per_plan, autoregressive, language_model, device: of a model; baselines have no use for them.
+    The settings are a model's; baselines have no use for them.
     """
     if policy in BASELINES:
         return BASELINES[policy]()
@@ -39,9 +42,9 @@ def make_driver(
     from alpamayo_ros.vla.errors import CheckpointError
 
     try:
-        loaded = DrivingPolicy.from_pretrained(policy, language_model=language_model, device=device)
+        loaded = DrivingPolicy.from_pretrained(policy, language_model=language_model, device=device, switches=switches)
     except CheckpointError as error:
         # A folder was meant to be a model: what is wrong with it is all there is to say.
         others = "" if Path(policy).is_dir() else f"; the baselines are {', '.join(BASELINES)}"
         raise EvaluationError(f"{error}{others}") from None
-    return ModelDriver(loaded, num_samples, ticks_per_plan, autoregressive=autoregressive)
+    return ModelDriver(loaded, num_samples, ticks_per_plan, autoregressive=autoregressive, flow_steps=flow_steps)

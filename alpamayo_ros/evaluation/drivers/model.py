@@ -25,11 +25,9 @@ class ModelDriver:
     """Looks through the cameras the model was trained with, at the size it reads, so that nothing is resized.
 
     num_samples: trajectories sampled at every plan. autoregressive: as tokens, not by flow matching. seed: of every
-    plan, as a node on a car has it; by default it is made of the scenario's and the tick. max_reasoning_tokens: as in
-    `DrivingPolicy.plan`.
+    plan, as a node on a car has it; by default it is made of the scenario's and the tick. flow_steps,
+    max_reasoning_tokens: as in `DrivingPolicy.plan`.
     """
-
-    explains = True
 
     def __init__(
         self,
@@ -38,13 +36,15 @@ class ModelDriver:
         ticks_per_plan: int,
         *,
         autoregressive: bool = False,
+        flow_steps: int | None = None,
         seed: int | None = None,
         max_reasoning_tokens: int = MAX_REASONING_TOKENS,
     ) -> None:
         self.name, self.revision = policy.name, policy.revision
+        self.explains = not policy.engine.switches.skip_reasoning
         self.ticks_per_plan = ticks_per_plan
         self._policy, self._num_samples = policy, num_samples
-        self._autoregressive = autoregressive
+        self._autoregressive, self._flow_steps = autoregressive, flow_steps
         self._seed, self._max_reasoning_tokens = seed, max_reasoning_tokens
         config = policy.model.config
         self._roles = tuple(CameraRole(role) for role in config.camera_roles)
@@ -62,6 +62,7 @@ class ModelDriver:
             self.observe(driven),
             num_samples=self._num_samples,
             autoregressive=self._autoregressive,
+            flow_steps=self._flow_steps,
             seed=seed,
             max_reasoning_tokens=self._max_reasoning_tokens,
         )
