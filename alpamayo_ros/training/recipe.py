@@ -14,7 +14,7 @@ from alpamayo_ros.training.errors import TrainingError
 PRECISIONS = ("float32", "bfloat16")
 SHARDINGS = ("none", "fsdp")
 OPTIMISERS = ("adamw", "muon")
-WEIGHTINGS = ("uniform", "acceleration")
+WEIGHTINGS = ("uniform", "acceleration", "motion")
 PHRASINGS = ("first", "drawn")
 CRITICS = ("rubric", "endpoint")
 
@@ -129,7 +129,8 @@ class ExpertRecipe(Recipe):
     """Stage 2: the action expert learns flow matching behind the frozen vision-language model.
 
     times_per_sample: flow times drawn for each sample and step; the language model reads it once for all of them.
-    weighting: `uniform`, or `acceleration`: an error of curvature counts as the lateral acceleration that it makes.
+    weighting: `uniform`; `acceleration`: an error of curvature counts as the lateral acceleration that it makes; or
+        `motion`: so do the errors of speed and position that follow (see `expert_stage`).
     history_noise: as in SftRecipe.
     """
 

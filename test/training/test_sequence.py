@@ -81,7 +81,7 @@ def test_without_reasoning_the_trajectory_follows_at_once(model, batch):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("weighting", ["uniform", "acceleration"])
+@pytest.mark.parametrize("weighting", ["uniform", "acceleration", "motion"])
 def test_the_expert_learns_the_field_that_is_integrated(model, batch, weighting):
     stage = ExpertStage(
         model, expert(navigation_dropout=0.0, times_per_sample=2, phrasing="first", weighting=weighting)
@@ -103,8 +103,16 @@ def test_the_expert_learns_the_field_that_is_integrated(model, batch, weighting)
             time = float(times[row, number])
             mixed = time * action + (1 - time) * noise[:, number]
             wanted = action[row] - noise[row, number]
-            along, curvature = (velocity(mixed, time)[row] - wanted).square().sum(0).tolist()
-            if weighting == "acceleration":
+            error = velocity(mixed, time)[row] - wanted
+            counts = error.square().sum(0)
+            if weighting == "motion":
+                # What they are wrong by after so many tenths of a second: speed, and how far it has come.
+                after = torch.arange(1, 65)[:, None] - torch.arange(64)
+                speeds = after.clamp(0, 1).float() @ error * 0.1
+                places = (after.clamp(min=0) * 0.01).float() @ error
+                counts = counts + 0.5 * speeds.square().sum(0) + 0.05 * places.square().sum(0)
+            along, curvature = counts.tolist()
+            if weighting != "uniform":
                 # In metres per second squared, the sideways part as large as speed² × curvature, to a bound.
                 speed = float(batch.moments[row].history[0].diff(dim=0)[-1].norm()) / 0.1
                 lateral = (speed**2 * space.curvature_std / space.accel_std) ** 2
