@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,10 @@ from alpamayo_ros.engine.memory import CameraPictures, Memory
 from alpamayo_ros.engine.sight import Pictures
 from alpamayo_ros.engine.switches import EXACT, Switches
 from alpamayo_ros.reasoning.gate import judge
+from alpamayo_ros.reasoning.selection import select
 from alpamayo_ros.shipped import shipped_folders
 from alpamayo_ros.types import (
     CameraRole,
-    GateCheck,
-    Judgement,
     Observation,
     ObservationError,
     Plan,
@@ -294,34 +292,6 @@ def reasoning_text(model: AlpamayoModel, tokens: torch.Tensor) -> str:
     said = said.partition("<|traj_future_start|>")[0].replace("<|endoftext|>", "").replace("<|im_end|>", "")
     # Reasoning that the model did not close itself is shown as far as it went.
     return section(said + "<|cot_end|>", "cot")
-
-
-def select(samples: Sequence[PlanSample], judgements: Sequence[Judgement]) -> tuple[int, str]:
-    """Index of the sample to drive, and by which rule; see `DrivingPolicy.plan`."""
-    passing = [i for i, found in enumerate(judgements) if found.gate.passed]
-    uncomfortable = [
-        i
-        for i, found in enumerate(judgements)
-        if all(failure.check is GateCheck.COMFORT for failure in found.gate.failures)
-    ]
-    complete = [i for i, sample in enumerate(samples) if sample.complete]
-    for candidates, rule in (
-        (passing, "medoid of those that pass the gate"),
-        (uncomfortable, "medoid of those that fail the gate by comfort alone"),
-        (complete, "medoid of those with complete reasoning; none passes the gate"),
-        (list(range(len(samples))), "medoid of all; none has complete reasoning"),
-    ):
-        if candidates:
-            return medoid(samples, candidates), rule
-    raise ValueError("no samples to select from")
-
-
-def medoid(samples: Sequence[PlanSample], candidates: Sequence[int]) -> int:
-    """The candidate with the smallest summed distance to the other candidates; a distance is the mean over the
-    waypoints in x and y."""
-    paths = np.stack([samples[i].trajectory.positions[:, :2] for i in candidates])
-    distance = np.linalg.norm(paths[:, None] - paths[None], axis=-1).mean(axis=-1).sum(axis=1)
-    return candidates[int(distance.argmin())]
 
 
 def find_model(name: str, *, weights: bool = True) -> Path:

@@ -11,7 +11,8 @@ from golden_data import FOLDER, MODELS, arrays, frames
 
 from alpamayo_ros.engine.memory import Memory
 from alpamayo_ros.engine.switches import PLAIN
-from alpamayo_ros.policy import DrivingPolicy, find_model, medoid, select
+from alpamayo_ros.policy import DrivingPolicy, find_model
+from alpamayo_ros.reasoning.selection import medoid, select
 from alpamayo_ros.types import (
     AxisVerdict,
     CameraFrames,
