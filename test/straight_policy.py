@@ -7,8 +7,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from alpamayo_ros.reasoning.selection import select
 from alpamayo_ros.reasoning.gate import judge
+from alpamayo_ros.reasoning.selection import select
 from alpamayo_ros.types import Observation, Plan, PlanSample, Trajectory
 from alpamayo_ros.vla.errors import ModelInputError
 

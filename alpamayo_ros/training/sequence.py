@@ -124,7 +124,7 @@ def make_sequences(
 ) -> Sequences:
     """Sequences of moments whose pictures have `grids` (R, pictures, 3) and whose futures are `bins` (R, 128).
 
-    reasoning: with the Chain of Causation; without, the trajectory's start follows the prompt at once.
+    reasoning: with the Chain of Causation; without, the model learns to end it at once, as a part of the trajectory.
     """
     tokenizer, special = model.tokenizer, model.tokenizer.special_ids
     rows: list[tuple[list[int], list[int]]] = []
@@ -132,9 +132,8 @@ def make_sequences(
     for row, choice in enumerate(choices):
         ids = prompts[row]
         parts = [NONE] * len(ids)
-        if reasoning:
-            said = [*tokenizer.encode(choice.sentence), special["cot_end"]]
-            ids, parts = ids + said, parts + [REASONING] * len(said)
+        said = [*(tokenizer.encode(choice.sentence) if reasoning else ()), special["cot_end"]]
+        ids, parts = ids + said, parts + [REASONING if reasoning else TRAJECTORY] * len(said)
         # Where no trajectory follows, its start is not said: else one token would stand for the whole of it.
         ids, parts = [*ids, special["traj_future_start"]], [*parts, TRAJECTORY if ending == "whole" else NONE]
         if ending == "whole":

@@ -72,12 +72,14 @@ def test_answers_hold_the_sentence_and_the_trajectory(model, batch):
     assert work.counts["trajectory"] == 130 * len(batch)
 
 
-def test_without_reasoning_the_trajectory_follows_at_once(model, batch):
+def test_without_reasoning_the_chain_ends_at_once(model, batch):
     stage = SftStage(model, sft(reasoning=0.0, trajectory_share=1.0))
     [(_, sequences)] = stage.prepare(batch, 0).inputs["groups"]
-    opening = sequences.ids[0].tolist().index(model.tokenizer.special_ids["cot_start"])
-    assert sequences.ids[0, opening + 1] == model.tokenizer.special_ids["traj_future_start"]
-    assert model.tokenizer.special_ids["cot_end"] not in sequences.ids
+    special = model.tokenizer.special_ids
+    opening = sequences.ids[0].tolist().index(special["cot_start"])
+    # What the engine puts there when it is to skip the reasoning.
+    assert sequences.ids[0, opening + 1 : opening + 3].tolist() == [special["cot_end"], special["traj_future_start"]]
+    assert sequences.parts[0, opening + 1 : opening + 3].tolist() == [TRAJECTORY, TRAJECTORY]
 
 
 @torch.no_grad()
