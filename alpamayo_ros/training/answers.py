@@ -15,16 +15,14 @@ from alpamayo_ros.vla.model import AlpamayoModel, Samples
 class Answers:
     """Rollouts behind their prompts, padded on the right.
 
-    ids: (R, T). parts: (R, T), to which choice each token belongs. read: (R, T) whether later tokens can see it; where
-    the trajectory's start was not said, decoding does not read what was said last.
+    ids: (R, T). parts: (R, T), to which choice each token belongs.
 
-    The start of the trajectory belongs to the reasoning, which ends by saying it; where the model did not say it,
-    `AlpamayoModel.speak_action` does, and it is nobody's choice.
+    The start of the trajectory belongs to the reasoning, which ends by saying it. Where the model did not say it,
+    `AlpamayoModel.speak_action` did; it is nobody's choice, and nor is the trajectory behind it, which is left out.
     """
 
     ids: Tensor
     parts: Tensor
-    read: Tensor
 
     @property
     def owners(self) -> Tensor:
@@ -35,22 +33,16 @@ class Answers:
 def answers_of(model: AlpamayoModel, samples: Samples) -> Answers:
     """The tokens of samples that were decoded autoregressively."""
     tokenizer = model.tokenizer
-    begin, first = tokenizer.special_ids["traj_future_start"], tokenizer.future_bin_0
     # Exact: actions lie on the bins they were decoded from.
-    bins = model.future_tokens.encode_actions(samples.action).tolist()
+    planned = (tokenizer.future_bin_0 + model.future_tokens.encode_actions(samples.action)).tolist()
     said = samples.reasoning.tokens.tolist()
     rows: list[tuple[list[int], list[int]]] = []
     for row, length in enumerate(samples.reasoning.length.tolist()):
-        ids, parts = said[row][:length], [REASONING] * length
-        if not bool(samples.reasoning.complete[row]):
-            ids, parts = [*ids, begin], [*parts, NONE]
-        rows.append(([*ids, *(first + number for number in bins[row])], parts + [TRAJECTORY] * len(bins[row])))
+        bins = planned[row] if bool(samples.reasoning.complete[row]) else []
+        rows.append((said[row][:length] + bins, [REASONING] * length + [TRAJECTORY] * len(bins)))
     longest = max(len(ids) for ids, _ in rows)
     padded = torch.full((len(rows), longest), tokenizer.pad)
     kinds = torch.full((len(rows), longest), NONE)
-    columns = torch.arange(longest, device=samples.reasoning.length.device)
-    last = columns == samples.reasoning.length[:, None] - 1
-    read = ~last | samples.reasoning.complete[:, None]
     for row, (ids, parts) in enumerate(rows):
         padded[row, : len(ids)], kinds[row, : len(ids)] = torch.tensor(ids), torch.tensor(parts)
-    return Answers(padded.to(model.device), kinds.to(model.device), read.to(model.device))
+    return Answers(padded.to(model.device), kinds.to(model.device))

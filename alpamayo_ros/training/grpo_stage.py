@@ -1,8 +1,9 @@
 """Stage 3: the vision-language model learns from rewards for what it says and plans itself (GRPO; paper, section 5.3).
 
 A group of rollouts for each prompt, drawn from the newest weights: reasoning, then the trajectory as tokens. What is
-better than its group's mean becomes likelier, token by token, in reasoning and trajectory alike. The action expert is
-not touched; it reads a cache that has changed, so `alpamayo train expert` follows.
+better than its group's mean becomes likelier, token by token, in reasoning and trajectory alike. What never came to its
+trajectory is worse than all that did, by the whole span of the rewards. The action expert is not touched; it reads a
+cache that has changed, so `alpamayo train expert` follows.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ class GrpoStage(Stage):
             num_flow_steps=self.model.config.num_inference_steps, autoregressive=True,
         )  # fmt: skip
         scores = self._scores(inputs["situations"], samples)
-        total = torch.stack([weight * scores[reward.name] for weight, reward in self._rewards]).sum(dim=0)
+        unfinished = (~samples.reasoning.complete).float().cpu()
+        total = sum(weight * (scores[reward.name] - reward.span * unfinished) for weight, reward in self._rewards)
+        assert isinstance(total, Tensor)
         grouped = total.reshape(-1, recipe.group_size)
         inputs = {**inputs, "answers": answers_of(self.model, samples), "rewards": grouped}
         advantage = advantages(grouped, normalise=recipe.normalise).flatten().to(self.model.device)
@@ -80,6 +83,7 @@ class GrpoStage(Stage):
         inputs["told"] = {
             "reward": total.sum(),
             **{f"reward_{name}": values.sum() for name, values in scores.items()},
+            "unfinished": unfinished.sum(),
             "advantage_std": grouped.std(dim=1).sum(),
         }
         counts = dict.fromkeys(("policy", "clipped", "kl_rollout", "kl_reference"), len(inputs["advantage"]))
@@ -103,7 +107,7 @@ class GrpoStage(Stage):
         steps = answers.ids.shape[1] - 1
         column = torch.arange(length, length + steps, device=hidden.device)
         positions = (column + prompt.rope_delta[:, None]).repeat_interleave(group, dim=0)
-        mine = torch.ones(steps, steps, dtype=torch.bool, device=hidden.device).tril() & answers.read[:, None, :-1]
+        mine = torch.ones(steps, steps, dtype=torch.bool, device=hidden.device).tril().expand(len(positions), -1, -1)
         asked = prompt.is_real.repeat_interleave(group, dim=0)[:, None].expand(-1, steps, -1)
         memory = Memory(
             [(k.repeat_interleave(group, dim=0), v.repeat_interleave(group, dim=0)) for k, v in read.layers]
@@ -138,7 +142,10 @@ class GrpoStage(Stage):
     def weights(self, step: int) -> dict[str, float]:
         """Of the loss; what has weight 0 is told, not learned."""
         rewards = ("reward", *(f"reward_{reward.name}" for _, reward in self._rewards))
-        found = {"policy": 1.0, **dict.fromkeys(("clipped", "kl_rollout", *rewards, "advantage_std"), 0.0)}
+        found = {
+            "policy": 1.0,
+            **dict.fromkeys(("clipped", "kl_rollout", *rewards, "unfinished", "advantage_std"), 0.0),
+        }
         return found | ({"kl_reference": self.recipe.kl} if self.reference is not None else {})
 
     def validate(self, corpus: Corpus) -> dict[str, float]:

@@ -27,6 +27,7 @@ def clipped_objective(now: Tensor, before: Tensor, advantage: Tensor, low: float
 
 def divergence(now: Tensor, other: Tensor) -> Tensor:
     """An estimate of KL(now ‖ other) from tokens that `now` drew, without bias and never negative: r − 1 − log r with
-    r = other / now (Schulman, "Approximating KL divergence"); log-probabilities (tokens,)."""
+    r = other / now (Schulman, "Approximating KL divergence"); log-probabilities (tokens,). Rollouts that were drawn at
+    another temperature, or with top_p, are not quite what `now` draws: then it is a measure, not an estimate."""
     log_ratio = other - now
     return log_ratio.exp() - 1.0 - log_ratio

@@ -1,5 +1,7 @@
 """Rollouts are the model's own, their probabilities are those they were drawn with, and they are rewarded as asked."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from recipes import grpo
@@ -10,14 +12,14 @@ from alpamayo_ros.training.rewards.choice import chosen_rewards
 from alpamayo_ros.training.rewards.endpoint import EndpointCritic
 from alpamayo_ros.training.rewards.reward import Reward
 from alpamayo_ros.training.selection import disagreement
-from alpamayo_ros.training.sequence import REASONING, TRAJECTORY
+from alpamayo_ros.training.sequence import NONE, REASONING, TRAJECTORY
 from alpamayo_ros.vla.model import Reasoning, Samples
 
 
 class Counting(Reward):
     """0, 1, 2 … in the order of the attempts."""
 
-    name = "counting"
+    name, span = "counting", 4.0
 
     def score(self, attempts):
         return [float(number) for number in range(len(attempts))]
@@ -46,14 +48,12 @@ def spoken(model, rows):
 def test_answers_hold_what_was_said_and_planned(model):
     bins, samples = spoken(model, 2)
     answers = answers_of(model, samples)
-    begin, first = model.tokenizer.special_ids["traj_future_start"], model.tokenizer.future_bin_0
-    said = samples.reasoning.tokens
-    assert answers.ids[0, : 4 + 128].tolist() == [*said[0, :4].tolist(), *(bins[0] + first).tolist()]
-    assert answers.ids[1].tolist() == [*said[1].tolist(), begin, *(bins[1] + first).tolist()]
-    for row, length in enumerate((4, 5)):
-        assert (answers.parts[row] == REASONING).sum() == length
-        assert (answers.ids[row][answers.parts[row] == TRAJECTORY] - first).tolist() == bins[row].tolist()
-    assert answers.owners.tolist() == [0] * 4 + [1] * 5 + [0] * 128 + [1] * 128
+    first, said = model.tokenizer.future_bin_0, samples.reasoning.tokens
+    assert answers.ids[0].tolist() == [*said[0, :4].tolist(), *(bins[0] + first).tolist()]
+    # The trajectory of a row that did not begin one itself is nobody's choice.
+    assert answers.ids[1, :5].tolist() == said[1].tolist()
+    assert answers.parts.tolist() == [[REASONING] * 4 + [TRAJECTORY] * 128, [REASONING] * 5 + [NONE] * 127]
+    assert answers.owners.tolist() == [0] * 4 + [1] * 5 + [0] * 128
 
 
 @torch.no_grad()
@@ -62,7 +62,6 @@ def test_probabilities_are_those_of_decoding_token_by_token(model, batch):
     work = stage.prepare(batch, 0)
     rows = len(batch) * stage.recipe.group_size
     answers = answers_of(model, spoken(model, rows)[1])
-    assert answers.read[0].all()
     found = stage._log_probabilities(model.vlm, {**work.inputs, "answers": answers})
     features = model.vlm.encode_images(work.inputs["rows"], work.inputs["grids"])
     length, first = answers.ids.shape[1], model.tokenizer.future_bin_0
@@ -79,53 +78,26 @@ def test_probabilities_are_those_of_decoding_token_by_token(model, batch):
                 told[row, column] = bare[row].log_softmax(dim=-1)[token]
             if answers.parts[row, column] == TRAJECTORY:
                 told[row, column] = binned[row].log_softmax(dim=-1)[token - first]
-        model.feed(context, answers.ids[:, column : column + 1], answers.read[:, column : column + 1])
+        model.feed(context, answers.ids[:, column : column + 1], answers.parts[:, column : column + 1] != NONE)
     wanted = torch.cat([told[answers.parts == part] for part in (REASONING, TRAJECTORY)])
-    torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
-
-
-@torch.no_grad()
-def test_probabilities_are_those_of_rollouts_that_stop_before_their_trajectory(model, batch):
-    """One row ends its turn early, the others run out of tokens: decoding does not read what they said last."""
-    stage = GrpoStage(model, grpo(), [(1.0, Counting())])
-    inputs, group = stage.prepare(batch, 0).inputs, stage.recipe.group_size
-    rows, longest = len(batch) * group, 4
-    draw, told = torch.Generator().manual_seed(3), []
-
-    def choose(logits):
-        ids = torch.randint(0, 100, (rows,), generator=draw)
-        if len(told) == 1:
-            ids[0] = model.tokenizer.im_end
-        told.append(logits.log_softmax(dim=-1).gather(1, ids[:, None])[:, 0])
-        return ids
-
-    features = model.vlm.encode_images(inputs["rows"], inputs["grids"])
-    room = inputs["prompt"].ids.shape[1] + longest + 129
-    context = model.read(inputs["prompt"], features, room).repeat(group, room)
-    reasoning = model.reason(context, choose, longest)
-    assert not reasoning.complete.any()
-    assert reasoning.length.tolist() == [2] + [longest] * (rows - 1)
-    action = model.speak_action(context, reasoning, choose)
-    answers = answers_of(model, Samples(reasoning, action, *[torch.empty(0)] * 3))
-    found = stage._log_probabilities(model.vlm, {**inputs, "answers": answers})
-    said, planned = torch.stack(told[:longest], dim=1), torch.stack(told[longest:], dim=1)
-    wanted = torch.cat([*(said[row, :length] for row, length in enumerate(reasoning.length)), planned.flatten()])
     torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
 
 
 def test_a_step_rewards_its_groups_and_begins_on_its_own_policy(model, batch):
     stage = GrpoStage(model, grpo(kl=0.1), [(0.5, Counting())])
     work = stage.act(stage.prepare(batch, 0))
-    assert work.inputs["rewards"].tolist() == [[0.0, 0.5, 1.0], [1.5, 2.0, 2.5]]
+    # Random weights never come to a trajectory: each is worse by the whole span.
+    assert work.inputs["rewards"].tolist() == [[-2.0, -1.5, -1.0], [-0.5, 0.0, 0.5]]
     by_rollout = torch.tensor([-0.5, 0.0, 0.5] * 2)
     owners = work.inputs["answers"].owners
     assert torch.equal(work.inputs["advantage"], by_rollout[owners])
-    assert work.counts["policy"] == len(owners) == 6 * 128 + (work.inputs["answers"].parts == REASONING).sum()
+    assert work.counts["policy"] == len(owners) == (work.inputs["answers"].parts == REASONING).sum()
     sums = stage(work)
     means = {name: float(value.detach()) / work.counts[name] for name, value in sums.items()}
     assert set(means) == set(stage.weights(0))
     assert means["policy"] == pytest.approx(-float(by_rollout[owners].mean()), abs=1e-6)
-    assert (means["clipped"], means["reward"], means["reward_counting"]) == (0.0, 1.25, 2.5)
+    assert (means["clipped"], means["reward"], means["reward_counting"]) == (0.0, -0.75, 2.5)
+    assert means["unfinished"] == 1.0
     assert means["advantage_std"] == pytest.approx(0.5)
     assert means["kl_rollout"] == pytest.approx(0.0, abs=1e-6)
     assert means["kl_reference"] == pytest.approx(0.0, abs=1e-6)
@@ -133,6 +105,21 @@ def test_a_step_rewards_its_groups_and_begins_on_its_own_policy(model, batch):
     learned = {name for name, part in stage.named_parameters() if part.grad is not None}
     assert learned
     assert all(name.startswith("model.vlm.") for name in learned)
+
+
+def test_what_is_unfinished_is_worse_than_all_that_is_finished(model, batch, monkeypatch):
+    stage = GrpoStage(model, grpo(), [(0.5, Counting())])
+    sample = model.sample
+
+    def half(*arguments, **options):
+        found = sample(*arguments, **options)
+        complete = torch.tensor([True, False, True] * 2)
+        return replace(found, reasoning=replace(found.reasoning, complete=complete))
+
+    monkeypatch.setattr(model, "sample", half)
+    work = stage.act(stage.prepare(batch, 0))
+    assert work.inputs["rewards"].tolist() == [[0.0, -1.5, 1.0], [1.5, 0.0, 2.5]]
+    assert float(work.inputs["told"]["unfinished"]) == 2.0
 
 
 def test_what_is_drawn_depends_on_the_prompt_and_the_step_alone(model, corpus, batch):

@@ -9,7 +9,7 @@ from alpamayo_ros.training.rewards.reward import Attempt, Reward
 
 
 class ConsistencyReward(Reward):
-    name = "consistency"
+    name, span = "consistency", 1.0
 
     def score(self, attempts: Sequence[Attempt]) -> list[float]:
         return [float(is_consistent(one.situation.world, one.sample)) for one in attempts]

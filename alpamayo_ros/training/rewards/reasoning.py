@@ -29,7 +29,7 @@ class Critic(ABC):
 
 
 class ReasoningReward(Reward):
-    name = "reasoning"
+    name, span = "reasoning", 1.0
 
     def __init__(self, critic: Critic) -> None:
         self.critic = critic

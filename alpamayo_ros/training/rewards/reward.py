@@ -22,6 +22,8 @@ class Reward(ABC):
     """One reward."""
 
     name: str
+    span: float
+    """What the best is above the worst."""
 
     @abstractmethod
     def score(self, attempts: Sequence[Attempt]) -> list[float]:

@@ -35,6 +35,10 @@ class TrajectoryReward(Reward):
     far: float
     name = "trajectory"
 
+    @property
+    def span(self) -> float:  # type: ignore[override]
+        return self.l2 + self.collision + self.jerk
+
     def score(self, attempts: Sequence[Attempt]) -> list[float]:
         return [-self._penalty(one) for one in attempts]
 
