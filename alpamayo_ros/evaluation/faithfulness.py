@@ -33,9 +33,9 @@ def faithfulness_trials(
 ) -> list[bool]:
     """One trial for each named component that is there and can be taken away, and one with something unnamed.
 
-    mind: the expert's memory there, for `take_over`. plan: what the driver planned at the last of `driven`, naming
-    `named`. truth: what matters there and what does not. A trial passes when the plan changes without the named, or
-    stays without the unnamed.
+    mind: the expert's memory there, for `take_over`. plan: the driver's first sample at the last of `driven`, which
+    names `named`. truth: what matters there and what does not. A trial passes when the plan changes without the named,
+    or stays without the unnamed.
 
     No trial: what is named but not there (precision counts it); a cause without which another one asks for the same,
     as the next car of a queue does; and as the unnamed thing one that does matter to a good driver.
@@ -62,7 +62,7 @@ def _plan_changes(
     for identity in identities:
         changed = [without(world, identity) for world in changed]
     driver.take_over(mind)
-    then = driver.propose([*driven[:-_SEEN], *changed], len(plan.times)).chosen.trajectory
+    then = driver.propose([*driven[:-_SEEN], *changed], len(plan.times)).samples[0].trajectory
     return plans_differ(driven[-1], plan, then)
 
 

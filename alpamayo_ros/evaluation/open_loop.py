@@ -34,6 +34,8 @@ _RIG = default_rig()
 def run_scene(scene: Scene, driver: Driver) -> Outcome:
     """Ask for a plan every second of the expert's drive, as long as 6.4 s of it are left, and compare.
 
+    But for minADE_6, the first sample stands for any one: the selected one was chosen with a view to the others, and by
+    the comfort and the consistency that are measured here.
     Words are judged at the keyframes of the drive: there a decision is taken, and its causes are known.
     """
     drive = drive_expert(scene.build())
@@ -45,10 +47,10 @@ def run_scene(scene: Scene, driver: Driver) -> Outcome:
         proposal = driver.propose(driven, STEPS)
         future, _ = seen_from(now.ego, [world.ego for world in drive.worlds[tick + 1 : tick + 1 + STEPS]])
         _add(tallies, displacement_tallies(proposal, future))
-        plan = proposal.chosen.trajectory
+        plan = proposal.samples[0].trajectory
         _add(tallies, {"comfort": (comfort_score(plan), 1.0)})
         if driver.explains:
-            _add(tallies, {"consistency_rate": (float(is_consistent(now, proposal.chosen)), 1.0)})
+            _add(tallies, {"consistency_rate": (float(is_consistent(now, proposal.samples[0])), 1.0)})
         far = float(np.linalg.norm(plan.positions[:, :2] - future[:, :2], axis=-1).mean())
         if far > worst:
             reason = f"planned {far:.1f} m away from what was driven, at {now.time:.1f} s"
@@ -62,10 +64,8 @@ def run_scene(scene: Scene, driver: Driver) -> Outcome:
 
 
 def displacement_tallies(proposal: Proposal, future: np.ndarray) -> Tallies:
-    """minADE_1 of the first sample and, of a driver that samples six, minADE_6: by horizon, for one plan.
-
-    The first sample stands for any one: the selected one was chosen with a view to the others. `future`: (64, 3).
-    """
+    """minADE_1 of the first sample and, of a driver that samples six, minADE_6: by horizon, for one plan. `future`:
+    (64, 3)."""
     planned = np.stack([sample.trajectory.positions for sample in proposal.samples])
     tallies: Tallies = {}
     for count in (1, SAMPLES):

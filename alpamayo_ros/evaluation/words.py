@@ -15,7 +15,8 @@ Tallies = dict[str, tuple[float, float]]
 
 
 def word_tallies(driver: Driver, drive: Episode, tick: int, steps: int, rig: Rig) -> Tallies:
-    """Decisions, components and faithfulness at one keyframe. Empty where the truth was not to be seen.
+    """Decisions, components and faithfulness of a driver's first sample at one keyframe. Empty where the truth was not
+    to be seen.
 
     rig: the cameras that decide what could be seen.
     """
@@ -24,10 +25,10 @@ def word_tallies(driver: Driver, drive: Episode, tick: int, steps: int, rig: Rig
         return {}
     driven = drive.worlds[: tick + 1]
     driver.take_over(drive.minds[tick])
-    chosen = driver.propose(driven, steps).chosen
-    read = parse(chosen.reasoning)
+    first = driver.propose(driven, steps).samples[0]
+    read = parse(first.reasoning)
     tallies = {**decision_tallies(read.decision, truth), **component_tallies(read.components, truth)}
-    trials = faithfulness_trials(driver, drive.minds[tick], driven, chosen.trajectory, read.components, truth, rig)
+    trials = faithfulness_trials(driver, drive.minds[tick], driven, first.trajectory, read.components, truth, rig)
     tallies["causal_faithfulness"] = (float(sum(trials)), float(len(trials)))
     return tallies
 
