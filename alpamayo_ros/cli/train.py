@@ -159,7 +159,7 @@ def _run(
     from alpamayo_ros.training.corpus import Corpus, find_shards
     from alpamayo_ros.training.parallel import Processes
     from alpamayo_ros.training.trainer import train
-    from alpamayo_ros.vla.checkpoint import load_model
+    from alpamayo_ros.vla.checkpoint import fingerprint, load_model
 
     if model.resolve() == output.resolve():
         raise click.ClickException(f"--model and --output are both {output}; choose two folders")
@@ -172,10 +172,12 @@ def _run(
         roles = stage.model.config.camera_roles
         held_out = None if validation is None else Corpus(find_shards([validation], unfinished=False), roles)
         corpus = Corpus(shards, roles)
+        if held_out is not None:
+            corpus.check_apart_from(held_out)
         if choose is not None:
             choose(stage, corpus, output, processes)
         limit = float("inf") if minutes is None else minutes
-        run = train(stage, corpus, held_out, output, processes, minutes=limit, grow=grow)
+        run = train(stage, corpus, held_out, output, processes, begun=fingerprint(model), minutes=limit, grow=grow)
     finally:
         processes.end()
     if not processes.leads:

@@ -29,8 +29,11 @@ class Dataset:
             begun = (folder / "plan.json").is_file()
             state = "a dataset that is not complete; run its command again" if begun else "no dataset"
             raise DatasetError(f"{folder} holds {state}")
-        summary = json.loads(path.read_text())
-        shards = tuple(folder / name for name in summary["shards"])
+        try:
+            summary = json.loads(path.read_text())
+            shards = tuple(folder / name for name in summary["shards"])
+        except (ValueError, KeyError, TypeError):
+            raise DatasetError(f"{path} is damaged; remove it and run the dataset's command again") from None
         missing = [shard.name for shard in shards if not shard.is_file()]
         if missing:
             raise DatasetError(f"{folder} lacks {missing[0]}; run its command again")

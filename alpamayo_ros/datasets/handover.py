@@ -24,6 +24,10 @@ BEHIND = 40
 """Ticks from which samples are taken behind the last takeover, as after a disturbance."""
 
 
+_OF_A_SCENE = ("kind", "seed", "variant", "tallies", "actions", "failure")
+"""What differs between the scenes of one evaluation; the rest says what was evaluated."""
+
+
 @dataclass(frozen=True)
 class ModelDrive:
     """A drive to its end, or to what spoiled it. actions: acceleration (m/s^2) and curvature (1/m) of every tick."""
@@ -33,11 +37,11 @@ class ModelDrive:
     variant: str
     actions: tuple[tuple[float, float], ...]
 
-    def spans(self, first: int) -> list[range]:
-        """For each drive of the expert the ticks of its samples: from where it takes over, at `first` or later, to
-        where the next one does."""
+    def spans(self, first: int, last: int) -> list[range]:
+        """For each drive of the expert the ticks of its samples: from where it takes over, at `first` at the earliest
+        and `last` at the latest, to where the next one does."""
         stops = range(len(self.actions) - BETWEEN, first - 1, -BETWEEN)[::-1]
-        return [range(stop, stop + (BEHIND if stop == stops[-1] else BETWEEN)) for stop in stops]
+        return [range(stop, stop + (BEHIND if stop == stops[-1] else BETWEEN)) for stop in stops if stop <= last]
 
     def taken_over(self, tick: int) -> Episode:
         """The model's drive up to a tick, the expert's from there to the end of the scenario."""
@@ -65,14 +69,13 @@ class Passenger(Expert):
 def read_drives(path: Path) -> tuple[ModelDrive, ...]:
     """The drives in the `.scenes.jsonl` that `alpamayo evaluate closed-loop` writes. Raises DatasetError."""
     try:
-        rows = [json.loads(line) for line in path.read_text().splitlines()]
+        rows = [row for line in path.read_text().splitlines() if (row := json.loads(line))["loop"] == "closed_loop"]
         found = tuple(
             ModelDrive(
                 row["kind"], row["seed"], row["variant"],
                 tuple((float(acceleration), float(curvature)) for acceleration, curvature in row["actions"]),
             )
             for row in rows
-            if row["loop"] == "closed_loop"
         )  # fmt: skip
     except OSError as error:
         raise DatasetError(f"{path}: {error.strerror}") from None
@@ -80,6 +83,11 @@ def read_drives(path: Path) -> tuple[ModelDrive, ...]:
         raise DatasetError(
             f"{path} is no list of scenes ({error!r}); give the .scenes.jsonl of `alpamayo evaluate closed-loop --json`"
         ) from None
+    told = {json.dumps({name: row[name] for name in sorted(row) if name not in _OF_A_SCENE}) for row in rows}
+    if len(told) > 1:
+        raise DatasetError(
+            f"{path} has drives of {len(told)} models, settings or versions of the code; evaluate into a new file"
+        )
     judged = [drive for drive in found if drive.seed >= HELD_OUT]
     if judged:
         raise DatasetError(

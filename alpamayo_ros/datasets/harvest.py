@@ -14,6 +14,7 @@ from alpamayo_ros.datasets.sample import Sample, encode
 from alpamayo_ros.datasets.shard import Members
 from alpamayo_ros.simulation.keyframe import find_keyframes
 from alpamayo_ros.simulation.scoring import is_wrong_lane, score_drive
+from alpamayo_ros.simulation.world import DURATION, PERIOD
 from alpamayo_ros.types.rig import default_rig
 
 FIRST = 20
@@ -42,7 +43,7 @@ def harvest(plan: DatasetPlan, kind: str, seed: int, variant: str) -> Harvest:
     rig, found = default_rig(*plan.size, roles=plan.roles), Harvest()
     if plan.driven:
         driven = plan.by_model(kind, seed, variant)
-        for span in driven.spans(FIRST):
+        for span in driven.spans(FIRST, round(DURATION / PERIOD) - FUTURE):
             drive = Drive(driven.taken_over(span.start), rig)
             _gather(found, plan, drive, _moments(drive, plan.every, span.start, span.stop - 1), span.start)
     elif plan.disturbance:

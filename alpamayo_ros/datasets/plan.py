@@ -49,6 +49,8 @@ class DatasetPlan:
         count = (self.seeds[1] - self.seeds[0] + 1) * len(self.kinds) * len(self.variants)
         if count > MOST:
             raise DatasetError(f"{count:,} drives are asked for; {MOST:,} are the most of one dataset")
+        if self.driven and not self.drives:
+            raise DatasetError("none of the drives is among these seeds, kinds and variants")
         if self.driven and self.disturbance:
             raise DatasetError("a drive is either disturbed or one of a model that is taken over; make two datasets")
 

@@ -79,7 +79,10 @@ def _claim(plan: DatasetPlan, folder: Path) -> None:
             raise DatasetError(f"{folder} is not empty and holds no dataset; choose another folder")
         _write(path, _json(wanted))
         return
-    there = json.loads(path.read_text())
+    try:
+        there = dict(json.loads(path.read_text()))
+    except (ValueError, TypeError):
+        raise DatasetError(f"{path} is damaged; choose another folder") from None
     differing = [name for name in wanted if there.get(name) != wanted[name]]
     if differing:
         name = differing[0]

@@ -110,6 +110,8 @@ def _stamp(run_scene: RunScene, contender: Contender, driver: Driver) -> dict[st
         "ticks_per_plan": driver.ticks_per_plan,
         "autoregressive": contender.autoregressive,
         "flow_steps": contender.flow_steps,
+        "language_model": contender.language_model,
+        "device": contender.device,
         "switches": asdict(contender.switches),
         "version": code_version(),
     }

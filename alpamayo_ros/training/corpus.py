@@ -62,6 +62,11 @@ class Moment:
     history: tuple[Tensor, Tensor]
     future: tuple[Tensor, Tensor]
 
+    @property
+    def drive(self) -> str:
+        """Kind, variant and seed; the tick comes last in a key."""
+        return self.key.rpartition("-")[0]
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:
@@ -110,6 +115,12 @@ class Corpus:
     def keep(self, numbers: Sequence[int]) -> None:
         """Forget all samples but these, which are numbered anew."""
         self.moments, self._dense = [self.moments[number] for number in numbers], {}
+
+    def check_apart_from(self, validation: Corpus) -> None:
+        """Raise TrainingError for a drive that is in both: what is learned from is no test."""
+        drives, others = ({moment.drive for moment in corpus.moments} for corpus in (self, validation))
+        if shared := sorted(drives & others):
+            raise TrainingError(f"data and validation both have the drive {shared[0]}; validate on other seeds")
 
     def _part(self, moment: Moment, name: str) -> bytes:
         if name not in moment.places:

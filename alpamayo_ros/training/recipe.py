@@ -55,7 +55,8 @@ class Recipe:
 
     def __post_init__(self) -> None:
         positive = (
-            "steps", "batch_size", "micro_batch", "keyframe_repeats", "learning_rate", "clip", "log_every", "save_every"
+            "steps", "batch_size", "micro_batch", "keyframe_repeats", "learning_rate", "clip", "log_every",
+            "save_every", "validation_samples",
         )  # fmt: skip
         rules = {
             **{f"{name} must be above 0": getattr(self, name) > 0 for name in positive},
@@ -69,9 +70,10 @@ class Recipe:
             "with sharding fsdp, optimiser must be adamw (muon needs whole matrices)": (
                 self.sharding == "none" or self.optimiser == "adamw"
             ),
-            "seed, validate_every and validation_samples must be 0 or more": (
-                min(self.seed, self.validate_every, self.validation_samples) >= 0
+            "seed, validate_every, vision_rate and weight_decay must be 0 or more": (
+                min(self.seed, self.validate_every, self.vision_rate, self.weight_decay) >= 0
             ),
+            "beta_2 must be in [0, 1)": 0 <= self.beta_2 < 1,
             "with sharding fsdp, validate_every must be 0 (validate the saved model)": (
                 self.sharding == "none" or self.validate_every == 0
             ),
@@ -118,6 +120,10 @@ class SftRecipe(Recipe):
             ),
             "trajectory_share must be in (0, 1]": 0 < self.trajectory_share <= 1,
             "without reasoning, trajectory_share must be 1": self.reasoning > 0 or self.trajectory_share == 1,
+            "trajectory_share of batch_size must be one sample or more": self.batch_size * self.trajectory_share >= 1,
+            "with sharding fsdp, micro_batch or trajectory_share must be 1 (each process reads as often)": (
+                self.sharding == "none" or self.micro_batch == 1 or self.trajectory_share == 1
+            ),
             f"phrasing must be one of {', '.join(PHRASINGS)}": self.phrasing in PHRASINGS,
             "navigation_dropout must be in [0, 1]": 0 <= self.navigation_dropout <= 1,
             "history_noise must be 0 or more": self.history_noise >= 0,

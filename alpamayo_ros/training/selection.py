@@ -32,6 +32,9 @@ SELECTION = "selection.json"
 def keep_informative(stage: GrpoStage, corpus: Corpus, output: Path, processes: Processes) -> None:
     """Leave in the corpus what the recipe wants to train on. Raises TrainingError."""
     recipe = stage.recipe
+    taken_over = next((moment.key for moment in corpus.moments if moment.origin is None), None)
+    if taken_over is not None:
+        raise TrainingError(f"sample {taken_over} begins with a model's drive, which cannot be rewarded; leave it out")
     if not recipe.candidates:
         return
     if recipe.candidates + recipe.informative > len(corpus):
@@ -42,8 +45,12 @@ def keep_informative(stage: GrpoStage, corpus: Corpus, output: Path, processes: 
     path = output / "training" / SELECTION
     asked = {"recipe": asdict(recipe), "shards": [str(shard) for shard in corpus.shards]}
     if path.is_file():
-        told = json.loads(path.read_text())
-        if {name: told[name] for name in asked} != asked:
+        try:
+            told = json.loads(path.read_text())
+            of_this_run = {name: told[name] for name in asked} == asked
+        except (ValueError, KeyError, TypeError):
+            raise TrainingError(f"{path} is damaged; remove it, or choose another --output") from None
+        if not of_this_run:
             raise TrainingError(f"{path} is of another recipe or other data; choose another --output")
         corpus.keep(told["numbers"])
         return

@@ -11,6 +11,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from alpamayo_ros.training.corpus import Batch, Corpus
+from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.training.recipe import Recipe
 from alpamayo_ros.vla.images import preprocess
 from alpamayo_ros.vla.model import AlpamayoModel
@@ -63,8 +64,11 @@ class Stage(nn.Module, ABC):
         """Write what is trained beside the model; `weights` are those of the stage."""
 
     def pictures(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Patch rows of a batch and its grids (pictures, 3), on the model's device."""
+        """Patch rows of a batch and its grids (pictures, 3), on the model's device. Raises TrainingError for pictures
+        of several shapes."""
         rows, grids = preprocess(batch.images, self.model.config)
+        if not bool((grids == grids[0]).all()):
+            raise TrainingError("the data hold pictures of several shapes; train on datasets of one --size")
         return rows.to(self.model.device), grids
 
 

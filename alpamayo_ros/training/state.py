@@ -26,13 +26,15 @@ class Progress:
     """Where a run is. No state of random numbers: all that is drawn depends on the recipe's seed, the step and the
     sample.
 
-    step: optimiser steps that are done. epoch, place: in the data; `place` counts samples. shards: of the data.
+    step: optimiser steps that are done. epoch, place: in the data; `place` counts samples. shards: of the data. begun:
+    fingerprint of the model that the run began with; what is not trained is still read from there.
     """
 
     step: int
     epoch: int
     place: int
     shards: list[str]
+    begun: str
 
 
 def save_state(

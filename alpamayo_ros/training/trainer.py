@@ -52,12 +52,14 @@ def train(
     output: Path,
     processes: Processes,
     *,
+    begun: str = "",
     minutes: float = math.inf,
     grow: bool = False,
 ) -> Run:
     """Train until the recipe's steps are done, or for so many minutes; goes on where an earlier call stopped.
 
-    The model folder `output` is written anew with every state. grow: the data may have more shards than the run began
+    The model folder `output` is written anew with every state. begun: fingerprint of the model's folder; a run goes on
+    with the same one only. grow: the data may have more shards than the run began
     with, which begins a new epoch. Raises TrainingError.
     """
     recipe, folder = stage.recipe, output / "training"
@@ -69,10 +71,12 @@ def train(
         raise TrainingError(f"batch_size is {recipe.batch_size}, but the data hold {len(corpus)} samples")
     spread = Spread(stage, processes)
     chosen = optimisers(stage)
-    progress = Progress(0, 0, 0, [str(path) for path in corpus.shards])
+    progress = Progress(0, 0, 0, [str(path) for path in corpus.shards], begun)
     found = load_state(folder, asdict(recipe))
     if found is not None:
         weights, optimiser_states, progress = found
+        if progress.begun != begun:
+            raise TrainingError(f"{folder} holds a run that began with another model; choose another --output")
         spread.load(weights, chosen, optimiser_states)
         _continue_data(progress, corpus, grow=grow)
     stage.train()
@@ -100,6 +104,11 @@ def train(
             done = progress.step == recipe.steps
             # All stop when the clock of one of them says so.
             stop = done or bool(processes.summed(torch.tensor([float(time.monotonic() > end)]))[0] > 0)
+            if stop or progress.step % recipe.save_every == 0:
+                weights, optimiser_states = spread.weights(), spread.optimiser_states(chosen)
+                if processes.leads:
+                    _save(stage, weights, optimiser_states, progress, output)
+                processes.wait()
             if (
                 validation is not None
                 and recipe.validate_every
@@ -108,11 +117,6 @@ def train(
                 figures = _validated(stage, validation, processes)
                 if writer is not None:
                     _tell(figures, progress.step, writer, folder)
-            if stop or progress.step % recipe.save_every == 0:
-                weights, optimiser_states = spread.weights(), spread.optimiser_states(chosen)
-                if processes.leads:
-                    _save(stage, weights, optimiser_states, progress, output)
-                processes.wait()
             if stop:
                 break
     bar.close()
@@ -185,7 +189,7 @@ def _steps(
             for share in shares
         ]
         step, place = step + 1, place + recipe.batch_size
-        yield Progress(step, epoch, place, progress.shards), micro_batches
+        yield Progress(step, epoch, place, progress.shards, progress.begun), micro_batches
 
 
 def _save(

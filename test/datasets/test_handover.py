@@ -36,15 +36,18 @@ def written(path, *rows):
 
 @given(st.integers(1, 300))
 def test_every_tick_is_sampled_from_one_drive_at_most(length):
-    spans = ModelDrive("open_road", 0, "nominal", ((0.0, 0.0),) * length).spans(FIRST)
+    spans = ModelDrive("open_road", 0, "nominal", ((0.0, 0.0),) * length).spans(FIRST, 136)
     ticks = [tick for span in spans for tick in span]
     assert ticks == sorted(set(ticks))
     assert all(span.start >= FIRST for span in spans)
     assert all((length - span.start) % BETWEEN == 0 for span in spans)
-    assert len(spans) == max(0, length - FIRST) // BETWEEN
+    assert all(span.start <= 136 for span in spans)
+    assert bool(spans) == (length >= FIRST + BETWEEN)
     if spans:
         assert spans[0].start < FIRST + BETWEEN
-        assert ticks == list(range(spans[0].start, length - BETWEEN + BEHIND))
+        end = length - BETWEEN + BEHIND if length - BETWEEN <= 136 else spans[-1].start + BETWEEN
+        assert ticks == list(range(spans[0].start, end))
+        assert length - BETWEEN <= 136 or spans[-1].start > 136 - BETWEEN
 
 
 def test_the_expert_goes_on_from_where_the_model_had_come():
@@ -82,7 +85,7 @@ def test_a_dataset_of_driven_ways_is_made_of_these_drives_alone(tmp_path):
     dataset = Dataset.open(tmp_path / "one")
     ticks = {sample.tick for sample in dataset}
     assert ticks
-    assert ticks <= {tick for span in driven[0].spans(FIRST) for tick in span}
+    assert ticks <= {tick for span in driven[0].spans(FIRST, 136) for tick in span}
     other = DatasetPlan(plan.seeds, plan.kinds, plan.variants, plan.roles, plan.size, every=5)
     assert dataset.summary["plan"]["driven"]
     with pytest.raises(DatasetError, match="holds a dataset of another plan"):
@@ -97,6 +100,7 @@ def test_a_dataset_of_driven_ways_is_made_of_these_drives_alone(tmp_path):
         ([row(actions=[1.0])], "is no list of scenes"),
         ([row(loop="open_loop")], "has no drive in closed loop"),
         ([], "has no drive in closed loop"),
+        ([row(revision="a"), row(revision="b")], "has drives of 2 models, settings or versions of the code"),
     ],
 )
 def test_what_is_no_list_of_drives_is_refused(tmp_path, rows, message):

@@ -48,6 +48,14 @@ def test_the_shipped_recipes_are_read(name, table, kind):
         ({"phrasing": '"all"'}, "phrasing must be one of"),
         ({"final_learning_rate": "1.0"}, "final_learning_rate must be from 0 to learning_rate"),
         ({"warmup_steps": "11"}, "warmup_steps must be from 0 to steps"),
+        ({"validation_samples": "0"}, "validation_samples must be above 0"),
+        ({"vision_rate": "-1.0"}, "vision_rate and weight_decay must be 0 or more"),
+        ({"beta_2": "1.5"}, "beta_2 must be in"),
+        ({"trajectory_share": "0.1"}, "trajectory_share of batch_size must be one sample or more"),
+        (
+            {"sharding": '"fsdp"', "validate_every": "0", "trajectory_share": "0.5", "micro_batch": "2"},
+            "with sharding fsdp, micro_batch or trajectory_share must be 1",
+        ),
     ],
 )
 def test_a_wrong_recipe_is_refused_in_one_line(tmp_path, changes, message):

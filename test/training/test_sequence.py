@@ -1,10 +1,13 @@
 """What is learned is what is asked for: training and inference see the same."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from recipes import expert, sft
 
+from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.training.expert_stage import ExpertStage
 from alpamayo_ros.training.sequence import REASONING, TRAJECTORY, Memory, bent, choose, stream
 from alpamayo_ros.training.sft_stage import SftStage, select
@@ -176,3 +179,9 @@ def test_a_bent_past_is_that_of_a_car_that_steered_more(corpus):
         assert float(torch.atan2(along[1], along[0])) == pytest.approx(
             float(torch.atan2(rotations[0, 1, 0], rotations[0, 0, 0])), abs=0.02
         )
+
+
+def test_pictures_of_several_shapes_are_refused(model, batch):
+    images = [np.rot90(image).copy() if number < 4 else image for number, image in enumerate(batch.images)]
+    with pytest.raises(TrainingError, match="pictures of several shapes"):
+        SftStage(model, sft(trajectory_share=1.0)).prepare(replace(batch, images=images), 0)

@@ -1,6 +1,7 @@
 """Training goes on after any end, and does not depend on the number of processes."""
 
 import json
+import shutil
 
 import pytest
 import torch
@@ -143,7 +144,10 @@ def test_what_does_not_fit_is_refused_in_one_line(recipe, begun, data, tmp_path)
     assert "begin with `alpamayo train vision`" in refused(recipe=tmp_path / "other.toml")
     (tmp_path / "many.toml").write_text(RECIPE.replace("batch_size = 4", "batch_size = 4000"))
     assert "batch_size is 4000, but the data hold" in refused(recipe=tmp_path / "many.toml")
+    assert "data and validation both have the drive" in refused("--validation", data)
     assert alpamayo(*command(recipe, begun, data, tmp_path / "out"), "--minutes", "0").exit_code == 0
+    shutil.copytree(tmp_path / "out", tmp_path / "trained")
+    assert "holds a run that began with another model" in refused(begun=tmp_path / "trained")
     (tmp_path / "recipe.toml").write_text(RECIPE.replace("warmup_steps = 2", "warmup_steps = 3"))
     assert "a run of another recipe (warmup_steps is 2, asked for is 3)" in refused()
 
