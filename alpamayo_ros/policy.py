@@ -103,7 +103,7 @@ class DrivingPolicy:
         *,
         num_samples: int = 1,
         seed: int = 0,
-        temperature: float = 0.6,
+        temperature: float | None = None,
         top_p: float | None = 0.98,
         top_k: int | None = None,
         max_reasoning_tokens: int = MAX_REASONING_TOKENS,
@@ -116,10 +116,11 @@ class DrivingPolicy:
     ) -> Plan:
         """Reason about the observation and plan 6.4 s of motion, `num_samples` times.
 
-        temperature, top_p, top_k: of the reasoning; temperature 0 is greedy. flow_steps: Euler steps of the flow (by
-        default the model's own). noise_temperature: scale of its initial noise (likewise). navigation_guidance: weight
-        w of v = (1 − w) v_without + w v_with navigation text. autoregressive: decode the trajectory as 128 tokens
-        instead. may_reverse: whether the gate lets a plan reverse. memory: of the drive that the observation is from.
+        temperature, top_p, top_k: of the reasoning; temperature 0 is greedy. flow_steps: Euler steps of the flow.
+        noise_temperature: scale of its initial noise. These three are by default the model's own. navigation_guidance:
+        weight w of v = (1 − w) v_without + w v_with navigation text. autoregressive: decode the trajectory as 128
+        tokens instead. may_reverse: whether the gate lets a plan reverse. memory: of the drive that the observation is
+        from.
 
         Every sample is judged, and the selected one is the medoid of those that pass the gate. Where none passes, it is
         that of those that are merely uncomfortable, as an emergency stop is; then of those whose reasoning is complete;
@@ -131,7 +132,7 @@ class DrivingPolicy:
         _check_whole("seed", seed, least=0)
         flow = (flow_steps, noise_temperature, navigation_guidance)
         _check_flow(*flow, observation.navigation, autoregressive=autoregressive)
-        sampling = Sampling(temperature, top_p, top_k)
+        sampling = self._sampling(temperature, top_p, top_k)
         self._check_fits(observation)
 
         begin = time.perf_counter()
@@ -154,20 +155,25 @@ class DrivingPolicy:
         return self._judged(observation, samples, seed, preprocessing_ms, may_reverse=may_reverse)
 
     @torch.inference_mode()
-    def answer(self, observation: Observation, question: str, *, seed: int = 0, temperature: float = 0.6) -> str:
+    def answer(
+        self, observation: Observation, question: str, *, seed: int = 0, temperature: float | None = None
+    ) -> str:
         """Answer a question about the pictures, in text (1.5 only). Raises ObservationError or ModelInputError."""
         self._check_fits(observation)
         _check_whole("seed", seed, least=0)
         _check_text("question", question)
         images = [image for camera in observation.cameras for image in camera.images]
         pixel_values, grid_thw = preprocess(images, self.model.config)
-        model, streams, sampling = self.model, RowStreams(seed, 1, REASONING_STREAM), Sampling(temperature)
+        model, streams, sampling = self.model, RowStreams(seed, 1, REASONING_STREAM), self._sampling(temperature)
         ids = question_prompt(model.tokenizer, model.config, grid_thw, list(observation.roles), question)
         prompt = batch_prompts([ids], [grid_thw], model.config, model.tokenizer.pad)
         features = model.vlm.encode_images(pixel_values.to(model.device), grid_thw)
         context = model.read(prompt, features, room=MAX_REASONING_TOKENS)
         tokens = model.answer(context, lambda logits: next_tokens(logits, sampling, streams), MAX_REASONING_TOKENS)
         return model.tokenizer.decode(tokens[0].tolist(), skip_special=True).strip()
+
+    def _sampling(self, temperature: float | None, *limits: Any) -> Sampling:
+        return Sampling(self.model.config.reasoning_temperature if temperature is None else temperature, *limits)
 
     def check_navigation(self, text: str) -> None:
         """Raises ModelInputError for a driving instruction that this model does not take."""

@@ -120,6 +120,19 @@ def test_dtype(policies):
     assert not np.array_equal(a.trajectory.positions, b.trajectory.positions)
 
 
+def test_a_model_may_bring_its_own_temperature(policies, tmp_path):
+    policies["r1"].save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["reasoning_temperature"] == 0.6  # that of the released inference script
+    (tmp_path / "config.json").write_text(json.dumps({**config, "reasoning_temperature": 0.0}))
+    greedy = DrivingPolicy.from_pretrained(tmp_path)
+    own, asked, released = (
+        policy.plan(observe(), flow_steps=1, temperature=temperature).chosen.reasoning
+        for policy, temperature in ((greedy, None), (policies["r1"], 0.0), (policies["r1"], None))
+    )
+    assert own == asked != released
+
+
 def test_a_model_may_bring_its_own_noise(policies, tmp_path):
     policies["r1"].save_pretrained(tmp_path)
     config = json.loads((tmp_path / "config.json").read_text())

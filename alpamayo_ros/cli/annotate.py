@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 @click.option("--navigation", help='Driving instruction such as "Turn left in 40 m" (1.5 only).')
 @click.option("--samples", "num_samples", type=int, default=1, show_default=True, help="Trajectories to sample.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of every plan.")
-@click.option("--temperature", type=float, default=0.6, show_default=True, help="Of the reasoning; 0 is greedy.")
+@click.option("--temperature", type=float, help="Of the reasoning; 0 is greedy; by default the model's own.")
 @click.option("--max-reasoning-tokens", type=int, default=256, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print the summary as JSON.")
 def annotate(

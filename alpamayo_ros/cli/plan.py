@@ -33,7 +33,7 @@ from alpamayo_ros.types import Plan
 @click.option("--navigation-guidance", type=float, help="Weight of guidance by the instruction; 1 is none.")
 @click.option("--samples", "num_samples", type=int, default=1, show_default=True, help="Trajectories to sample.")
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--temperature", type=float, default=0.6, show_default=True, help="Of the reasoning; 0 is greedy.")
+@click.option("--temperature", type=float, help="Of the reasoning; 0 is greedy; by default the model's own.")
 @click.option("--top-p", type=float, default=0.98, show_default=True)
 @click.option("--max-reasoning-tokens", type=int, default=256, show_default=True)
 @click.option("--flow-steps", type=int, help="Euler steps of the flow; by default the model's own.")

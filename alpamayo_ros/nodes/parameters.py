@@ -48,7 +48,7 @@ SPECS: dict[str, _Spec] = {
     "max_age_ms": _Spec(1000, "How far t0 may be from the node's clock, ms.", span=(1, 3_600_000)),
     "num_samples": _Spec(1, "Trajectories to sample.", span=(1, 64)),
     "seed": _Spec(0, "Of every plan: the same observation gives the same plan.", span=(0, 2**62)),
-    "temperature": _Spec(0.6, "Of the reasoning; 0 is greedy.", span=(0.0, 10.0)),
+    "temperature": _Spec(-1.0, "Of the reasoning; 0 is greedy, below 0 the model's own.", span=(-1.0, 10.0)),
     "top_p": _Spec(0.98, "Of the reasoning: the most probable tokens that add up to this.", span=(0.001, 1.0)),
     "max_reasoning_tokens": _Spec(256, "After so many tokens the reasoning is cut off.", span=(1, 4096)),
     "flow_steps": _Spec(0, "Euler steps of the flow; 0: the model's own.", span=(0, 1000)),
@@ -125,7 +125,7 @@ class Parameters:
         return {
             "num_samples": self.num_samples,
             "seed": self.seed,
-            "temperature": self.temperature,
+            "temperature": None if self.temperature < 0 else self.temperature,
             "top_p": self.top_p,
             "max_reasoning_tokens": self.max_reasoning_tokens,
             "flow_steps": self.flow_steps or None,

@@ -127,8 +127,9 @@ class ModelConfig:
     weights_dtype: the dtype of the stored weights.
     camera_roles: roles the model was trained with, in input order; with `any_camera_subset` any of them may be absent.
     frames_per_camera: frames of each camera, 0.1 s apart, the last at t0.
-    num_inference_steps, noise_temperature: of the flow, where a plan asks for no others. The releases have no
-        noise_temperature in their config: 1, the noise they were trained with.
+    reasoning_temperature: of the words, and num_inference_steps, noise_temperature: of the flow, where a plan asks for
+        no others. The releases have no temperatures in their config: 0.6, as in their inference script, and 1, the
+        noise they were trained with.
     """
 
     model_type: ModelType
@@ -142,6 +143,7 @@ class ModelConfig:
     action_in_proj: ActionInProjConfig
     future_tokens: FutureTokenConfig
     history_tokens: HistoryTokenConfig
+    reasoning_temperature: float
     num_inference_steps: int
     noise_temperature: float
     traj_vocab_size: int
@@ -199,6 +201,7 @@ def config_to_json(config: ModelConfig) -> dict[str, Any]:
         "dtype": config.weights_dtype,
         "vocab_size": config.vocab_size,
         "vlm_backend": "qwenvl3",
+        "reasoning_temperature": config.reasoning_temperature,
         "action_space_cfg": action_space,
         "action_in_proj_cfg": _with_target(
             config.action_in_proj, f"{package}.models.action_in_proj.PerWaypointActionInProjV2"
@@ -305,6 +308,7 @@ def _read(document: dict[str, Any], vlm_document: dict[str, Any]) -> ModelConfig
             num_bins=future["num_bins"],
         ),
         history_tokens=_read_history_tokens(document["hist_traj_tokenizer_cfg"]),
+        reasoning_temperature=float(document.get("reasoning_temperature", 0.6)),
         num_inference_steps=flow["num_inference_steps"],
         noise_temperature=float(flow.get("noise_temperature", 1.0)),
         traj_vocab_size=document["traj_vocab_size"],

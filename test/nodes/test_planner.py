@@ -534,13 +534,16 @@ def test_whole_numbers_will_do_for_floats(bench):
     assert (it.node.plan_options()["temperature"], it.node.plan_options()["top_p"]) == (0.0, 1.0)
     assert it.node.set_parameters([Parameter("temperature", value=1)])[0].successful
     assert it.node.plan_options()["temperature"] == 1.0
+    assert it.node.set_parameters([Parameter("temperature", value=-1.0)])[0].successful
+    assert it.node.plan_options()["temperature"] is None
+    assert it.node.set_parameters([Parameter("temperature", value=1.0)])[0].successful
     found = it.node.set_parameters([Parameter("temperature", value=11)])[0]
-    assert (found.successful, found.reason) == (False, "temperature is 11.0; it must be 0.0 … 10.0")
+    assert (found.successful, found.reason) == (False, "temperature is 11.0; it must be -1.0 … 10.0")
     assert not it.node.set_parameters([Parameter("temperature", value="hot")])[0].successful
     assert it.node.plan_options()["temperature"] == 1.0
 
 
-@pytest.mark.parametrize("given", ["num_samples:=many", "temperature:=-0.5"])
+@pytest.mark.parametrize("given", ["num_samples:=many", "temperature:=-1.5"])
 def test_a_parameter_that_nobody_can_use_is_one_line_and_status_1(ros_domain, monkeypatch, capfd, given):
     monkeypatch.setattr(sys, "argv", ["planner", "--ros-args", "-p", given])
     with pytest.raises(SystemExit) as ended:
