@@ -85,7 +85,13 @@ def ros(
     """Four cameras and odometry over real topics, in a ROS domain of their own: the cost of receiving, the age of
     frames, stamp to plan."""
     pixels = picture_size(size)
-    from alpamayo_ros.nodes.bench import Request, measure
+    try:
+        from alpamayo_ros.nodes.bench import Request, measure
+    except ImportError as error:
+        raise click.ClickException(
+            f"bench ros needs ROS 2 and this package's messages ({error}); in a checkout use `make build`, elsewhere "
+            "source the workspace"
+        ) from None
 
     parameters = {
         "model": model,

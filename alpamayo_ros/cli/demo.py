@@ -39,7 +39,7 @@ def demo(
     """Watch the planner drive three scenarios in the built-in simulator, over real ROS topics, in closed loop.
 
     No GPU and no ROS installation is needed. What comes of it is in the output folder: a video, a picture strip, a bag
-    with all topics, the figures.
+    with cameras, odometry, transforms and what the planner plans, the figures.
     """
     if output.exists():
         raise click.ClickException(f"{output} exists already; remove it or choose another --output")

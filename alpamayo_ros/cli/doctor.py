@@ -50,7 +50,7 @@ def _examine(model: str | None, language_model: Path | None = None) -> dict[str,
         )
     for module, purpose in (
         ("rclpy", "ROS 2: the nodes cannot run (source a ROS 2 Jazzy setup, or use `make setup`)"),
-        ("huggingface_hub", "models can be loaded from local folders only (pip install 'alpamayo_ros[hub]')"),
+        ("huggingface_hub", "models can be loaded from local folders only (pip install huggingface_hub)"),
     ):
         if importlib.util.find_spec(module) is None:
             missing.append(f"{module}: {purpose}")

@@ -73,11 +73,13 @@ def closed_loop(ticks_per_plan: int, **options: Any) -> None:
 
 @evaluate.command("open-loop")
 @_options
-def open_loop(**options: Any) -> None:
+def open_loop(policy: str, **options: Any) -> None:
     """Along the expert's drives the policy plans every second, and is compared."""
+    from alpamayo_ros.evaluation.drivers import BASELINES
     from alpamayo_ros.evaluation.open_loop import SAMPLES, run_scene
 
-    _evaluate(run_scene, "open loop", num_samples=SAMPLES, ticks_per_plan=1, **options)
+    num_samples = 1 if policy in BASELINES else SAMPLES  # a baseline knows one way only
+    _evaluate(run_scene, "open loop", policy=policy, num_samples=num_samples, ticks_per_plan=1, **options)
 
 
 @evaluate.command()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from alpamayo_ros.cli.places import check_folder
+from alpamayo_ros.shipped import shipped_folders
 
 if TYPE_CHECKING:
     from alpamayo_ros.training.corpus import Corpus
@@ -20,7 +21,10 @@ if TYPE_CHECKING:
 
 S = TypeVar("S", bound="Stage")
 
-_RECIPE = Path("config/training/alpamayo_tiny.toml")
+
+def _shipped(name: str) -> Path:
+    """A file of config/training, wherever the command is called."""
+    return shipped_folders("config")[0] / "training" / name
 
 
 @click.group()
@@ -32,7 +36,10 @@ def train() -> None:
 
 
 @train.command()
-@click.option("--shape", type=Path, default=_RECIPE.with_suffix(".json"), show_default=True, help="Shape of the model.")
+@click.option(
+    "--shape", type=Path, default=lambda: _shipped("alpamayo_tiny.json"), show_default="that of alpamayo-tiny",
+    help="JSON file with the shape of the model.",
+)  # fmt: skip
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of the random weights.")
 @click.option("--output", type=Path, required=True, help="Folder of the model; must be new.")
 def begin(shape: Path, seed: int, output: Path) -> None:
@@ -54,9 +61,14 @@ def begin(shape: Path, seed: int, output: Path) -> None:
 
 def _options(command: Callable[..., None]) -> Callable[..., None]:
     @click.option(
-        "--recipe", type=Path, default=_RECIPE, show_default=True, help="TOML file with a table of the stage."
-    )
-    @click.option("--set", "changes", multiple=True, help="KEY=VALUE instead of the recipe's; may be repeated.")
+        "--recipe", type=Path, default=lambda: _shipped("alpamayo_tiny.toml"), show_default="that of alpamayo-tiny",
+        help="TOML file with a table of the stage. For the released models: config/training/released_10b.toml.",
+    )  # fmt: skip
+    @click.option(
+        "--set", "changes", multiple=True, metavar="KEY=VALUE",
+        help="Instead of the recipe's; may be repeated. The keys are described in alpamayo_ros/training/recipe.py; a "
+        "wrong one is answered with all.",
+    )  # fmt: skip
     @click.option("--model", type=Path, required=True, help="Folder of the model to begin with.")
     @click.option("--data", type=Path, multiple=True, required=True, help="Folder of a dataset; may be repeated.")
     @click.option("--validation", type=Path, help="Folder of a dataset of other seeds.")

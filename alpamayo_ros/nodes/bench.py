@@ -16,8 +16,8 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
+from alpamayo_ros.msg import DrivingPlan
 from alpamayo_ros.nodes.domains import own_domain
-from alpamayo_ros.nodes.message_types import live_types
 from alpamayo_ros.nodes.names import PLANNER
 from alpamayo_ros.nodes.parameters import Parameters, declare, read
 from alpamayo_ros.nodes.planner import PlannerNode
@@ -150,7 +150,7 @@ def _plan(request: Request) -> dict[str, float]:
         waited.append((time.time_ns() - stamp.sec * 10**9 - stamp.nanosec) / 1e6)
         skipped.append(message.skipped)
 
-    listener.create_subscription(live_types().DrivingPlan, f"/{PLANNER}/plan", on_plan, 10)
+    listener.create_subscription(DrivingPlan, f"/{PLANNER}/plan", on_plan, 10)
     with _spinning(node, listener):
         _wait_for(lambda: len(waited) > 2, "no plan within 60 s; the planner says why above")
         del waited[:], skipped[:], observed[:]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import cv2
@@ -17,14 +16,23 @@ RAW_CHANNELS = {
 }  # fmt: skip
 """Bytes of a pixel, by the encoding of an Image that is read."""
 
-_BY_OPENCV = {
+_TO_RGB = {
+    "bgr8": cv2.COLOR_BGR2RGB,
+    "rgba8": cv2.COLOR_RGBA2RGB,
+    "bgra8": cv2.COLOR_BGRA2RGB,
+    "mono8": cv2.COLOR_GRAY2RGB,
+    # OpenCV names a mosaic by the second and third pixel of its second row, ROS by the first row and the second.
+    "bayer_rggb8": cv2.COLOR_BayerBG2RGB,
+    "bayer_bggr8": cv2.COLOR_BayerRG2RGB,
+    "bayer_gbrg8": cv2.COLOR_BayerGR2RGB,
     "bayer_grbg8": cv2.COLOR_BayerGB2RGB,
     "yuv422": cv2.COLOR_YUV2RGB_UYVY,
     "uyvy": cv2.COLOR_YUV2RGB_UYVY,
     "yuv422_yuy2": cv2.COLOR_YUV2RGB_YUY2,
     "yuyv": cv2.COLOR_YUV2RGB_YUY2,
 }
-"""Encodings that not every cv_bridge converts (the one of PyPI lacks them): OpenCV does, the same everywhere."""
+"""OpenCV's conversion of every encoding but rgb8. Not cv_bridge: bags are read without ROS too, and the cv_bridge of
+PyPI lacks some of them, takes the padding of rows for pixels and swaps single bytes where a message is big-endian."""
 
 _JPEG, _END_OF_JPEG = b"\xff\xd8\xff", b"\xff\xd9"
 _PNG, _END_OF_PNG = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
@@ -56,23 +64,9 @@ def _raw(message: Any) -> np.ndarray:
         raise _damaged(f"{encoding} holds pairs of pixels, but a row has {width}")
     if "bayer" in encoding and min(width, height) < 4:
         raise _damaged(f"{width}×{height} is too small for a colour mosaic")
-    # Without the padding of rows, which the cv_bridge of PyPI takes for pixels.
     rows = np.frombuffer(message.data, np.uint8).reshape(height, step)[:, :row]
     pixels = np.ascontiguousarray(rows).reshape(height, width, -1)
-    if encoding in _BY_OPENCV:
-        return cv2.cvtColor(pixels, _BY_OPENCV[encoding])
-    return _by_cv_bridge(encoding, pixels)
-
-
-def _by_cv_bridge(encoding: str, pixels: np.ndarray) -> np.ndarray:
-    from cv_bridge import CvBridge
-
-    height, width = pixels.shape[:2]
-    # is_bigendian says nothing about single bytes, but cv_bridge would swap them.
-    packed = SimpleNamespace(
-        height=height, width=width, encoding=encoding, is_bigendian=0, step=pixels[0].size, data=pixels
-    )
-    return CvBridge().imgmsg_to_cv2(packed, "rgb8")
+    return cv2.cvtColor(pixels, _TO_RGB[encoding]) if encoding in _TO_RGB else pixels
 
 
 def _compressed(message: Any) -> np.ndarray:
@@ -92,7 +86,6 @@ def _compressed(message: Any) -> np.ndarray:
     if not _ends_with(data, end):
         raise _damaged(f"its {name} of {data.size} bytes is cut off")
     try:
-        # Not cv_bridge, which makes 8 bits of 16 and cannot give grey as RGB.
         pixels = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
     except cv2.error:  # a header with an absurd size
         pixels = None

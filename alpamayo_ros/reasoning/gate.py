@@ -25,7 +25,8 @@ from alpamayo_ros.types import (
 MAX_ACCELERATION = 9.8
 """m/s², either way: the bound of the released unicycle action space."""
 MAX_CURVATURE = 0.2
-"""1/m, either way: the bound of the released unicycle action space."""
+"""1/m, either way. Ours: a circle of 5 m radius is about the tightest that a passenger car turns. The released action
+space reaches farther, to 0.33 (config/alpamayo_r1_10b.json)."""
 ROUNDING = 1e-4
 """m/s² or 1/m by which a value at a bound may exceed it: 9.8 as float32 is more than 9.8. Ours."""
 REVERSING_SPEED = -0.12
@@ -66,7 +67,7 @@ def _motion_failures(path: Trajectory, history: EgoHistory, may_reverse: bool) -
     if (hardest := float(np.abs(path.accelerations).max())) > MAX_ACCELERATION + ROUNDING:
         yield GateFailure(GateCheck.ACCELERATION, f"{hardest:.1f} m/s²; no car exceeds {MAX_ACCELERATION}")
     if (tightest := float(np.abs(path.curvatures).max())) > MAX_CURVATURE + ROUNDING:
-        yield GateFailure(GateCheck.CURVATURE, f"{tightest:.2f} 1/m; no car exceeds {MAX_CURVATURE}")
+        yield GateFailure(GateCheck.CURVATURE, f"{tightest:.2f} 1/m; {MAX_CURVATURE} is the most that passes")
     if not may_reverse and (slowest := float(path.speeds.min())) < REVERSING_SPEED:
         yield GateFailure(GateCheck.REVERSING, f"reverses at {-slowest:.1f} m/s, which nobody asked for")
     if worst := exceeded(path.positions, path.yaws):

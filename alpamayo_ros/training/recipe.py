@@ -27,7 +27,9 @@ class Recipe:
     takes through the network at a time. keyframe_repeats: how often an epoch takes a sample where a decision is taken;
     they are rare among regular ones. learning_rate falls as a cosine to final_learning_rate, after warmup_steps of
     rising; vision_rate: what it is multiplied with for the vision tower. optimiser: `adamw`, or `muon` for the matrices
-    inside the blocks (see `optimiser`). clip: largest norm of the gradient.
+    inside the blocks (see `optimiser`). weight_decay: part of itself, times the rate, that a step takes off every
+    weight but norms and biases. beta_2: part of its mean of squared gradients that AdamW keeps from step to step.
+    clip: largest norm of the gradient.
     precision: float32, or bfloat16 by autocast. sharding: of parameters over processes, `none` or `fsdp`. seed: of
     everything that is drawn. log_every, validate_every (0: never), save_every: steps. validation_samples: how many are
     looked at.

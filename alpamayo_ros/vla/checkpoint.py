@@ -125,7 +125,7 @@ def fetch_from_hub(repository: str, *, weights: bool = True) -> Path:
     except ImportError:
         raise CheckpointError(
             f"{repository!r} is no local folder, and huggingface_hub is not installed to fetch it; "
-            "pip install 'alpamayo_ros[hub]', or give a local folder"
+            "pip install huggingface_hub, or give a local folder"
         ) from None
     patterns = ["*.json", "*.txt", "*.safetensors"] if weights else ["*.json", "*.txt"]
     try:

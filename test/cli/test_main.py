@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import alpamayo
+from command import alpamayo, alpamayo_without_ros
 from drive_files import END_NS, write_drive
 from golden_data import FOLDER
 
@@ -65,6 +65,16 @@ def test_a_group_without_a_subcommand_shows_its_help():
     shown = alpamayo("bench").output
     assert shown.startswith("Usage:")
     assert "Commands:" in shown
+
+
+@pytest.mark.parametrize("command", [["bench", "ros"], ["demo"], ["replay", "bag"]])
+def test_what_needs_ros_says_so_in_one_line(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ran = alpamayo_without_ros(*command)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    [said] = ran.stderr.splitlines()
+    assert said.startswith("Error: ")
+    assert "needs ROS 2" in said
 
 
 @pytest.mark.parametrize("fault", [ValueError("ours"), OSError("ours")])

@@ -128,6 +128,12 @@ def test_open_loop(tmp_path: Path) -> None:
         (["--policy", "expert", "--json", "/dev/null/figures.json"], "its folder has to exist"),
         (["--policy", "expert", "--json", "/proc/figures.json"], "/proc/figures.json cannot be written"),
         (["--policy", "expert", "--seeds", f"0-{10**30}"], "scenes; 1,000,000 are the most of one run"),
+        (["--policy", "expert", "--samples", "2"], "expert is no model, and only models have --samples; leave"),
+        (["--policy", "idm-blind", "--plan-every", "5", "--device", "cpu"], "models have --plan-every, --device;"),
+        (["--policy", "expert", "--decoding", "tokens", "--flow-steps", "5"], "have --decoding, --flow-steps;"),
+        (["--policy", "expert", "--switch", "text_head=off"], "have --switch;"),
+        (["--policy", "expert", "--language-model", "here"], "have --language-model;"),
+        (["--policy", "alpamayo-tiny", "--switch", "streaming=on"], "drives are planned without one here"),
         (["--policy", "test"], r"test/config.json is missing; .* safetensors$"),
     ],
 )

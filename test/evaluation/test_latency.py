@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -241,4 +243,5 @@ def test_a_shape_that_memory_cannot_hold(monkeypatch):
 def test_a_machine_without_transformers(monkeypatch):
     monkeypatch.setitem(sys.modules, "transformers", None)
     line = refusal(alpamayo("bench", "latency", "--reference", "transformers"))
-    assert "pip install 'alpamayo_ros[test]'" in line
+    [pinned] = re.findall(r'"(transformers==.+?)"', (Path(__file__).parents[2] / "pyproject.toml").read_text())
+    assert line.endswith(f"pip install {pinned}")

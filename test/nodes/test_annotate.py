@@ -31,7 +31,7 @@ from bag_records import (
     write_rig,
 )
 from bag_records import stamp as stamp_of
-from command import alpamayo, refusal
+from command import alpamayo, alpamayo_without_ros, refusal
 from golden_data import FOLDER
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -120,6 +120,16 @@ def test_the_right_pictures_belong_to_each_t0(tmp_path):
             ticks = (camera.stamps_ns - START) // (20 * MS)
             wanted = np.stack([scenery(camera.role, int(tick)) for tick in ticks])
             np.testing.assert_array_equal(camera.images, wanted)
+
+
+def test_a_bag_of_raw_pictures_is_annotated_without_ros(tmp_path):
+    bag = write_bag(tmp_path / "bag", drive(1.5, raw=True))
+    ran = alpamayo_without_ros(
+        "annotate", bag, "--rig", write_rig(tmp_path, "raw"), "--model", FOLDER / "ar1_tiny", "--device", "cpu",
+        "--out", tmp_path / "out", "--max-reasoning-tokens", 4,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert t0s(tmp_path / "out") == [START + HISTORY]
 
 
 def test_the_same_bag_gives_the_same_bytes(tmp_path):

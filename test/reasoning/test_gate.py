@@ -50,7 +50,7 @@ def test_it_must_start_where_the_car_is():
     assert GateCheck.STARTS_AT_CAR in failed(aside)
 
 
-def test_bounds_of_the_action_space():
+def test_bounds_of_acceleration_and_curvature():
     path = steady()
     hard = path.accelerations.copy()
     hard[30] = -9.9

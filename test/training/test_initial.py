@@ -25,6 +25,15 @@ def test_begin_makes_a_model_that_is_loaded_like_any_other(shape, tmp_path):
     assert "exists already" in refusal(alpamayo("train", "begin", "--shape", shape, "--output", output))
 
 
+def test_shape_and_recipes_that_ship_are_found_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    began = alpamayo("train", "begin", "--output", "model")
+    assert began.exit_code == 0, began.output
+    for stage in ("vision", "sft", "grpo", "expert"):
+        ran = alpamayo("train", stage, "--model", "model", "--data", "data", "--output", "out", "--set", "wrong=1")
+        assert f"config/training/alpamayo_tiny.toml, [{stage}]: unknown key wrong; the keys are steps" in refusal(ran)
+
+
 def test_export_stores_half_and_loads_whole(begun, tmp_path):
     output = tmp_path / "exported"
     assert alpamayo("train", "export", "--model", begun, "--output", output).exit_code == 0

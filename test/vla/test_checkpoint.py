@@ -260,7 +260,7 @@ def test_hub_without_network(monkeypatch, tmp_path):
 
 def test_hub_without_its_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
-    with pytest.raises(CheckpointError, match="huggingface_hub is not installed"):
+    with pytest.raises(CheckpointError, match="is not installed to fetch it; pip install huggingface_hub, or"):
         fetch_from_hub("nvidia/Nothing-0B")
 
 

@@ -32,10 +32,27 @@ def make_driver(
 ) -> Driver:
     """A baseline, or any model that `DrivingPolicy.from_pretrained` takes. Raises EvaluationError.
 
-    The settings are a model's; baselines have no use for them.
+    The settings are a model's; a baseline is refused with any other than their defaults.
     """
     if policy in BASELINES:
+        options = {
+            "--samples": num_samples != 1,
+            "--plan-every": ticks_per_plan != 1,
+            "--decoding": autoregressive,
+            "--flow-steps": flow_steps is not None,
+            "--switch": switches != EXACT,
+            "--language-model": language_model is not None,
+            "--device": device is not None,
+        }
+        given = [name for name, changed in options.items() if changed]
+        if given:
+            raise EvaluationError(f"{policy} is no model, and only models have {', '.join(given)}; leave that out")
         return BASELINES[policy]()
+    if switches.streaming:
+        raise EvaluationError(
+            "streaming keeps what the last plan read in a memory, and drives are planned without one here; leave "
+            "--switch streaming=on out"
+        )
     # Only now: the baselines must not wait for torch.
     from alpamayo_ros.evaluation.drivers.model import ModelDriver
     from alpamayo_ros.policy import DrivingPolicy

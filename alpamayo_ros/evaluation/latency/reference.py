@@ -44,7 +44,7 @@ class TransformersReference:
             import transformers
         except ImportError:
             raise EvaluationError(
-                "transformers is not installed, and the reference is made of it; pip install 'alpamayo_ros[test]'"
+                "transformers is not installed, and the reference is made of it; pip install transformers==4.57.1"
             ) from None
         self.name = f"transformers {transformers.__version__}"
         self.vision = "transformers" if _is_qwens(model.config) else "ours"
