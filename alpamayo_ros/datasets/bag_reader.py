@@ -15,8 +15,6 @@ from rosbags.typesys.store import Typestore
 
 from alpamayo_ros.datasets.staging import DatasetError
 
-MAX_NS = 2**63 - 1
-
 
 @dataclass(frozen=True)
 class BagTopic:

@@ -66,6 +66,16 @@ class DemoModel:
     language_model: Path | None
     options: dict[str, Any]
 
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """All parameters of the planner."""
+        return {
+            "rig": "simulator",
+            "model": str(self.folder),
+            "language_model": str(self.language_model or ""),
+            **self.options,
+        }
+
 
 def run_demo(
     model: DemoModel,
@@ -85,18 +95,11 @@ def run_demo(
     """
     config, _ = load_config(model.folder, model.language_model)
     renderer = renderer_of(config)
-    parameters = {
-        "rig": "simulator",
-        "model": str(model.folder),
-        "language_model": str(model.language_model or ""),
-        **model.options,
-    }
-    driven_scenes: list[DrivenScene] = []
     with ExitStack() as stack:
         domain = stack.enter_context(own_domain())
         say(f"ROS_DOMAIN_ID={domain} ROS_AUTOMATIC_DISCOVERY_RANGE=LOCALHOST: to look on with your own tools")
         say("starting the planner: it loads the model and warms up …")
-        planner = stack.enter_context(PlannerProcess(parameters, output / "planner.log", domain))
+        planner = stack.enter_context(PlannerProcess(model.parameters, output / "planner.log", domain))
         context = stack.enter_context(_ros(domain))
         node = Node("simulator", context=context)
         bag = stack.enter_context(open_bag(output / "bag", store=message_store()))
@@ -114,6 +117,7 @@ def run_demo(
         stack.callback(driver.close)
         planner.bring_up(context)
         driver.wait_for_planner()
+        driven_scenes: list[DrivenScene] = []
         first_ns = EPOCH_NS
         for scene in scenes:
             say(f"\n{scene.kind}, seed {scene.seed}, {scene.variant}")
@@ -126,17 +130,21 @@ def run_demo(
             say(f"→ {driven_scenes[-1].outcome()}")
             first_ns += driven[-1].tick * TICK_NS + PAUSE_NS
     say("\ndrawing the video …")
-    roles = renderer.rig.roles
-    reels = [scene.reel(roles, progress(range(len(scene.driven)))) for scene in driven_scenes]
+    reels = [scene.reel(renderer.rig.roles, progress(range(len(scene.driven)))) for scene in driven_scenes]
     write_film(reels, output / "drive.mp4", output / "drive.png")
-    summary = json.dumps([scene.figures() for scene in driven_scenes], indent=2, allow_nan=False)
-    (output / "summary.json").write_text(summary + "\n")
+    _report(driven_scenes, output / "summary.json", say)
+    return driven_scenes
+
+
+def _report(driven_scenes: Sequence[DrivenScene], summary: Path, say: Callable[[str], None]) -> None:
+    """Write the figures of the drives; say their table, and where the time of a plan goes."""
+    figures = json.dumps([scene.figures() for scene in driven_scenes], indent=2, allow_nan=False)
+    summary.write_text(figures + "\n")
     say("")
     for line in table(driven_scenes):
         say(line)
     medians = stage_medians([answer for scene in driven_scenes for answer in scene.answers])
     say("stages, median ms: " + ", ".join(f"{stage} {ms:.1f}" for stage, ms in medians.items()))
-    return driven_scenes
 
 
 @contextmanager

@@ -10,8 +10,6 @@ from scipy.spatial.transform import Rotation
 
 from alpamayo_ros.timeline.ego_track import is_rotation
 
-SOURCE_TOPICS = ("/tf", "/tf_static")
-
 
 class TransformError(ValueError):
     """Transforms that no pose can be read from: the message names the frames and the remedy."""

@@ -30,13 +30,11 @@ Axis = tuple[str, str | None]
 
 @dataclass(frozen=True)
 class Taken:
-    """The decision at a tick, the identities of the expert's reasons, and the ticks from which each holds."""
+    """The decision at a tick, and the identities of the expert's reasons."""
 
     decision: Decision
     longitudinal_cause: str | None
     lateral_cause: str | None
-    longitudinal_from: int
-    lateral_from: int
 
 
 def settle(values: Sequence[Axis]) -> list[Axis]:
@@ -60,10 +58,10 @@ def axes(intents: Sequence[Intent]) -> tuple[list[Axis], list[Axis]]:
     return longitudinal, lateral
 
 
-def first_action(values: Sequence[Axis], tick: int, ahead: int = AHEAD) -> tuple[Axis, int]:
-    """What happens first from `tick` on: the first change of decision within `ahead` ticks, else what goes on."""
+def first_action(values: Sequence[Axis], tick: int) -> tuple[Axis, int]:
+    """What happens first from `tick` on: the first change of decision within `AHEAD` ticks, else what goes on."""
     now = values[tick]
-    for later in range(tick + 1, min(tick + ahead + 1, len(values))):
+    for later in range(tick + 1, min(tick + AHEAD + 1, len(values))):
         if values[later][0] != now[0]:
             return values[later], later
     return now, tick
@@ -84,7 +82,7 @@ def decide(worlds: Sequence[World], intents: Sequence[Intent], tick: int) -> Tak
     the car stands.
     """
     longitudinal, lateral = axes(intents)
-    (lon, lon_cause), lon_from = first_action(longitudinal, tick)
+    (lon, lon_cause), _ = first_action(longitudinal, tick)
     (lat, lat_cause), lat_from = first_action(lateral, tick)
     if lat == LateralDecision.LANE_KEEPING:
         # What the route asks for is known before it is done, and so is what is gone around.
@@ -103,4 +101,4 @@ def decide(worlds: Sequence[World], intents: Sequence[Intent], tick: int) -> Tak
         chosen_lon = None
     if chosen_lat is LateralDecision.MANEUVER_ABORT and chosen_lon in FOR_A_CHANGE:
         chosen_lon = None  # it served the lane change that is being given up
-    return Taken(Decision(chosen_lon, chosen_lat), lon_cause, lat_cause, lon_from, lat_from)
+    return Taken(Decision(chosen_lon, chosen_lat), lon_cause, lat_cause)

@@ -16,7 +16,6 @@ class LaneKind(StrEnum):
     DRIVING = "driving"
     JUNCTION = "junction"
     SHOULDER = "shoulder"
-    BIKE = "bike"
     PARKING = "parking"
 
 

@@ -24,7 +24,6 @@ class Control(StrEnum):
     STOP_SIGN = "stop_sign"
     YIELD_SIGN = "yield_sign"
     SCHOOL_BUS = "school_bus"
-    RAIL = "rail"
 
 
 @dataclass(frozen=True)
@@ -119,7 +118,6 @@ class Route:
     goals: list[Goal] = field(default_factory=list)
     edges: tuple[float, float] = (-1.75, 1.75)
     passing: bool = False
-    merge_conflict: tuple[float, float] | None = None
     navigation: str | None = None
     stages: list[Stage] = field(default_factory=list)
 

@@ -64,7 +64,7 @@ class Ego:
         return self.x + CENTRE_AHEAD * math.cos(self.yaw), self.y + CENTRE_AHEAD * math.sin(self.yaw)
 
 
-EGO_LENGTH, EGO_WIDTH, EGO_HEIGHT = 4.7, 1.85, 1.55
+EGO_LENGTH, EGO_WIDTH = 4.7, 1.85
 CENTRE_AHEAD = 1.35
 """Size of the ego vehicle and how far its middle is ahead of the rear axle, metres: a mid-size car."""
 

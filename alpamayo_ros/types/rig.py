@@ -182,14 +182,6 @@ class Camera:
     rotation: np.ndarray
     position: np.ndarray
 
-    @property
-    def rig_to_camera(self) -> np.ndarray:
-        """(4, 4) homogeneous transform from rig to camera coordinates."""
-        matrix = np.eye(4)
-        matrix[:3, :3] = self.rotation
-        matrix[:3, 3] = -self.rotation @ self.position
-        return matrix
-
     def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Pixels (..., 2) of points (..., 3) in the rig frame, and whether the lens sees that direction (...,)."""
         return self.intrinsics.project((points - self.position) @ self.rotation.T)

@@ -120,13 +120,6 @@ class UnicycleActionSpace(nn.Module):
         curvature = (states.curvature - self.curvature_mean.to(device)) / self.curvature_std.to(device)
         return torch.stack([accel, curvature], dim=-1)
 
-    def is_within_bounds(self, action: Tensor) -> Tensor:
-        """Whether every step of `action` (B, N, 2) keeps to the bounds of acceleration and curvature: (B,) bool."""
-        accel, curvature = self.physical(action)
-        (a_low, a_high), (k_low, k_high) = self.config.accel_bounds, self.config.curvature_bounds
-        inside = (accel >= a_low) & (accel <= a_high) & (curvature >= k_low) & (curvature <= k_high)
-        return inside.all(dim=-1)
-
     def _fit_heading(self, future_rot: Tensor) -> Tensor:
         """Smooth headings (B, N + 1) through those of the poses, starting at exactly 0."""
         cfg = self.config

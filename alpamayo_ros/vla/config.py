@@ -66,7 +66,10 @@ class DecoderConfig:
 
 @dataclass(frozen=True)
 class ActionSpaceConfig:
-    """Unicycle action space: normalisation of (acceleration, curvature) and the weights of its least squares."""
+    """Unicycle action space: normalisation of (acceleration, curvature) and the weights of its least squares.
+
+    accel_bounds, curvature_bounds: of the release, in m/s² and 1/m. It stores them, and no plan is clamped to them.
+    """
 
     accel_mean: float = 0.0
     accel_std: float = 1.0

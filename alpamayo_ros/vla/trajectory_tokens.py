@@ -99,25 +99,6 @@ class DeltaTokens:
         )
 
 
-def extract_future_tokens(
-    sequences: Tensor, start_id: int, end_id: int, first_future_id: int, count: int, num_tokens: int
-) -> Tensor:
-    """Bins (B, count) that stand between the trajectory's markers in `sequences` (B, L).
-
-    The span begins after the last start marker (at 0 without one) and ends before the first end marker behind it;
-    ids outside the trajectory vocabulary are clamped into it and missing ones are bin 0, as in the release.
-    """
-    bins = torch.zeros(len(sequences), count, dtype=torch.long, device=sequences.device)
-    for row, ids in enumerate(sequences):
-        starts = torch.nonzero(ids == start_id)[:, 0]
-        begin = int(starts[-1]) + 1 if len(starts) else 0
-        ends = torch.nonzero(ids[begin:] == end_id)[:, 0]
-        stop = begin + min(int(ends[0]) if len(ends) else len(ids), count)
-        span = (ids[begin:stop] - first_future_id).clamp(0, num_tokens - 1)
-        bins[row, : len(span)] = span
-    return bins
-
-
 def _headings(xyz: np.ndarray) -> np.ndarray:
     """Heading (N,) along positions (N, 3), from cubics fitted through a sliding window."""
     n = len(xyz)

@@ -20,6 +20,9 @@ from alpamayo_ros.datasets.sample import Sample, decode, encode
 from alpamayo_ros.datasets.shard import unpack
 from alpamayo_ros.datasets.staging import DatasetError
 from alpamayo_ros.reasoning.parser import parse
+from alpamayo_ros.simulation.episode import drive_expert
+from alpamayo_ros.simulation.keyframe import find_keyframes
+from alpamayo_ros.simulation.scenarios import build
 from alpamayo_ros.types import CameraRole
 from alpamayo_ros.types.rig import DEFAULT_ROLES, default_rig
 
@@ -130,12 +133,20 @@ def test_shards_are_plain_tar_files_and_webdataset_reads_them(written):
     assert rows[0]["motion.npz"]["future_positions"].shape == (64, 3)
 
 
+def moments_of(kind, seed):
+    """Every 60 ticks and at keyframes, from two seconds on, where 64 ticks are left."""
+    episode = drive_expert(build(kind, seed, "nominal"))
+    ticks = range(20, len(episode.worlds) - 64)
+    return set(ticks[::60]) | {frame.tick for frame in find_keyframes(episode) if frame.tick in ticks}
+
+
 def test_the_summary_counts_what_is_kept_and_what_is_not(written):
     told = json.loads((written / "dataset.json").read_text())
     assert told["samples"] == sum(shard["samples"] for shard in told["shards"].values())
     for group in ("kind/", "variant/", "longitudinal/", "lateral/", "keyframe/"):
         assert sum(n for name, n in told["counts"].items() if name.startswith(group)) == told["samples"]
-    assert told["samples"] + sum(told["dropped"].values()) >= 4 * 2, "every moment is in one of the two"
+    moments = [moment for kind in ("slow_lead", "open_road") for seed in (3, 4) for moment in moments_of(kind, seed)]
+    assert told["samples"] + sum(told["dropped"].values()) == len(moments), "every moment is in one of the two"
 
 
 def test_dense_labels_come_along_on_request():

@@ -10,7 +10,7 @@ import torch
 from golden_data import document
 
 from alpamayo_ros.evaluation.latency import shapes
-from alpamayo_ros.evaluation.latency.shapes import SHAPES, empty_model, fill_randomly, parameters_by_part, shape_config
+from alpamayo_ros.evaluation.latency.shapes import SHAPES, empty_model, fill_randomly, shape_config
 from alpamayo_ros.evaluation.latency.stand_in_vocabulary import stand_in_tokenizer
 from alpamayo_ros.vla.images import preprocess
 from alpamayo_ros.vla.prompt import batch_prompts, driving_prompt
@@ -46,6 +46,20 @@ def test_the_stand_in_has_the_released_ids():
         assert tokenizer.special_ids[f"traj_{name}"] == token
     assert tokenizer.special_ids["image_pad"] == 151655
     assert (tokenizer.pad, tokenizer.im_end) == (151643, 151645)
+
+
+def parameters_by_part(model):
+    """Numbers of parameters: the columns of the table, without the whole."""
+    counts = dict.fromkeys(("vision", "language", "vocabulary", "expert"), 0)
+    for name, parameter in model.named_parameters():
+        if ".visual." in name:
+            part = "vision"
+        elif "embed_tokens" in name or "lm_head" in name:
+            part = "vocabulary"
+        else:
+            part = "language" if name.startswith("vlm.") else "expert"
+        counts[part] += parameter.numel()
+    return counts
 
 
 @pytest.mark.parametrize("name", SHAPES)

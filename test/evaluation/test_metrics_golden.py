@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from golden_data import arrays
 
-from alpamayo_ros.evaluation.corner_distance import corner_distance
 from alpamayo_ros.evaluation.displacement import ade, min_ade
 from alpamayo_ros.reasoning.comfort import comfort, dynamics
 
@@ -35,18 +34,6 @@ def test_min_ade(case: str, only_xy: bool) -> None:
         if f"{name}_std" in golden:
             # Recorded in float32: the deviation of values around 0.6 keeps four digits.
             np.testing.assert_allclose(found.spread[:, column], golden[f"{name}_std"], rtol=0, atol=3e-6)
-
-
-def test_corner_distance() -> None:
-    golden = arrays("metrics")
-    planned, rotations, driven, driven_rotations, size = (
-        golden[key].astype(float) for key in ("pred_xyz", "pred_rot", "gt_xyz", "gt_rot", "dims")
-    )
-    mean, spread = corner_distance(planned, rotations, driven, driven_rotations, size)
-    np.testing.assert_allclose(mean, golden["corner|corner_distance"], rtol=0, atol=3e-7)
-    np.testing.assert_allclose(spread, golden["corner|corner_distance_std"], rtol=0, atol=3e-6)
-    mean, _ = corner_distance(planned[:, :1], rotations[:, :1], driven, driven_rotations, size)
-    np.testing.assert_allclose(mean, golden["corner_n1|corner_distance"], rtol=0, atol=3e-7)
 
 
 def test_comfort_and_dynamics() -> None:

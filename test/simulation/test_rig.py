@@ -53,13 +53,10 @@ def test_the_front_camera_looks_ahead_and_cameras_see_what_is_on_their_side() ->
     assert not front.sees(np.array([-20.0, 0.0, 1.0]))
 
 
-def test_rig_to_camera_is_a_rigid_transform() -> None:
+def test_no_camera_mirrors_or_stretches() -> None:
     for camera in default_rig(roles=list(CameraRole)).cameras.values():
         np.testing.assert_allclose(camera.rotation @ camera.rotation.T, np.eye(3), atol=1e-12)
         assert np.linalg.det(camera.rotation) == pytest.approx(1.0)
-        point = np.array([4.0, 2.0, 1.0])
-        moved = camera.rig_to_camera @ np.array([*point, 1.0])
-        np.testing.assert_allclose(moved[:3], camera.rotation @ (point - camera.position), atol=1e-12)
 
 
 def test_a_role_comes_once() -> None:

@@ -75,11 +75,6 @@ def test_constants_rounded_to_bfloat16_move_the_trajectory_as_in_the_release(spa
     np.testing.assert_allclose(rot, data["bf16buf_rand_rot"], rtol=0, atol=1e-4)
 
 
-def test_bounds(space):
-    (action,) = tensors("action_space", "f64_action")
-    np.testing.assert_array_equal(space.is_within_bounds(action), arrays("action_space")["f64_in_bounds"])
-
-
 def test_unwrap_and_differences():
     data = arrays("action_space")
     np.testing.assert_allclose(unwrap(torch.from_numpy(data["unwrap_in"])), data["unwrap_out"], atol=1e-6)

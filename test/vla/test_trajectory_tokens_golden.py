@@ -11,7 +11,7 @@ from golden_data import arrays, document, model, tensors
 
 from alpamayo_ros.vla.model import ended_rows
 from alpamayo_ros.vla.tokenizer import section
-from alpamayo_ros.vla.trajectory_tokens import DeltaTokens, extract_future_tokens
+from alpamayo_ros.vla.trajectory_tokens import DeltaTokens
 
 pytestmark = pytest.mark.golden
 
@@ -71,19 +71,6 @@ def test_future_tokens_decode(motion, name):
     xyz, rot = model("r1").future_tokens.decode(*(t[: len(tokens)] for t in motion[:2]), tokens)
     np.testing.assert_allclose(xyz, data[f"{name}_dec_xyz"], rtol=0, atol=1e-3)
     np.testing.assert_allclose(rot, data[f"{name}_dec_rot"], rtol=0, atol=1e-4)
-
-
-def test_extract_future_tokens():
-    case = document("golden_token_utils")["extract_traj"]
-    bins = extract_future_tokens(
-        torch.tensor(case["seq"]),
-        case["ids"]["traj_future_start"],
-        case["ids"]["traj_future_end"],
-        case["future_token_start_idx"],
-        case["tokens_per_future_traj"],
-        case["vocab"],
-    )
-    assert bins.tolist() == case["out"]
 
 
 def test_tokens_behind_the_end_of_a_row_become_padding():

@@ -132,17 +132,3 @@ def fill_randomly(model: AlpamayoModel, device: torch.device, dtype: torch.dtype
     for token in (model.tokenizer.im_end, model.tokenizer.special_ids["traj_future_start"]):
         model.vlm.lm_head.weight[token] = 0.0
     return model.to(device).eval()
-
-
-def parameters_by_part(model: AlpamayoModel) -> dict[str, int]:
-    """Numbers of parameters: the columns of the table above, without the whole."""
-    counts = dict.fromkeys(("vision", "language", "vocabulary", "expert"), 0)
-    for name, parameter in model.named_parameters():
-        if ".visual." in name:
-            part = "vision"
-        elif "embed_tokens" in name or "lm_head" in name:
-            part = "vocabulary"
-        else:
-            part = "language" if name.startswith("vlm.") else "expert"
-        counts[part] += parameter.numel()
-    return counts

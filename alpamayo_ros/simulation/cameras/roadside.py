@@ -1,4 +1,4 @@
-"""What stands beside the road: houses, trees, poles, rails, signs, the housings of lights."""
+"""What stands beside the road: houses, trees, poles, rails, the housings of lights."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import numpy as np
 from alpamayo_ros.simulation.cameras.palette import Colour
 from alpamayo_ros.simulation.cameras.shapes import Point, Shapes
 from alpamayo_ros.simulation.cameras.vehicles import darker
-from alpamayo_ros.simulation.road import Building, Lamp, Pole, Rail, Sign, SignKind, Tree
+from alpamayo_ros.simulation.road import Building, Lamp, Pole, Rail, Tree
 
-FACE: Point = (1.0, 0.0, 0.0)
 LAMPS: dict[Lamp, tuple[float, Colour]] = {
     Lamp.RED: (0.38, (255, 44, 32)),
     Lamp.YELLOW: (0.0, (255, 200, 30)),
@@ -142,123 +141,3 @@ def draw_light_head(z: float, shown: Lamp, arrow: str | None) -> Shapes:
         ((0.06, -tip, middle), (0.06, 0.0, low), (0.06, 0.0, high), (0.06, -tip, middle)), (1, 0, 0), colour, True
     )
     return shapes
-
-
-def draw_sign(sign: Sign) -> Shapes:
-    """A sign on its post; it is read from where x points to."""
-    shapes = Shapes()
-    z = 2.3
-    shapes.limb((-0.05, 0.0, 0.0), (-0.05, 0.0, z + 0.2), 0.04, (120, 122, 126))
-    kind = sign.kind
-
-    def plate(half: float, colour: Colour, x: float, shape: str = "square", tall: float | None = None) -> None:
-        h = tall if tall is not None else half
-        if shape == "diamond":
-            corners = ((x, -half, z), (x, 0.0, z - h), (x, half, z), (x, 0.0, z + h))
-        elif shape == "down":
-            corners = ((x, -half, z + h), (x, 0.0, z - h), (x, 0.0, z - h), (x, half, z + h))
-        elif shape == "up":
-            corners = ((x, -half, z - h), (x, half, z - h), (x, 0.0, z + h), (x, 0.0, z + h))
-        else:
-            corners = ((x, -half, z - h), (x, half, z - h), (x, half, z + h), (x, -half, z + h))
-        shapes.quad(corners, (1.0, 0.0, 0.0), colour)
-
-    back = (130, 132, 134)
-    shapes.quad(
-        ((-0.02, -0.36, z - 0.36), (-0.02, 0.36, z - 0.36), (-0.02, 0.36, z + 0.36), (-0.02, -0.36, z + 0.36)),
-        (-1, 0, 0),
-        back,
-    )
-    if kind is SignKind.STOP:
-        for half, colour, x in ((0.46, (245, 245, 245), 0.0), (0.41, (200, 22, 30), 0.01)):
-            cut = 0.41 * half
-            for low, high, a, b in ((-half, -cut, cut, half), (-cut, cut, half, half), (cut, half, half, cut)):
-                shapes.quad(((x, -a, z + low), (x, a, z + low), (x, b, z + high), (x, -b, z + high)), FACE, colour)
-        for at in (-0.24, -0.08, 0.08, 0.24):
-            shapes.quad(
-                ((0.02, at - 0.05, z - 0.11), (0.02, at + 0.05, z - 0.11),
-                (0.02, at + 0.05, z + 0.11), (0.02, at - 0.05, z + 0.11)),
-                FACE, (245, 245, 245),
-            )  # fmt: skip
-    elif kind is SignKind.YIELD:
-        plate(0.48, (205, 26, 34), 0.0, "down", 0.42)
-        plate(0.26, (248, 248, 248), 0.02, "down", 0.2)
-    elif kind is SignKind.LIMIT:
-        plate(0.32, (30, 30, 30), 0.0, "square", 0.42)
-        plate(0.29, (246, 246, 246), 0.01, "square", 0.39)
-        for side in (-0.11, 0.11):
-            shapes.quad(
-                (
-                    (0.02, side - 0.06, z - 0.26),
-                    (0.02, side + 0.06, z - 0.26),
-                    (0.02, side + 0.06, z + 0.08),
-                    (0.02, side - 0.06, z + 0.08),
-                ),
-                (1, 0, 0),
-                (25, 25, 25),
-            )
-    elif kind is SignKind.CROSSWALK:
-        plate(0.4, (26, 84, 170), 0.0)
-        plate(0.3, (245, 245, 245), 0.01, "up", 0.28)
-        plate(0.07, (20, 20, 20), 0.02, "square", 0.16)
-    elif kind in (SignKind.KEEP_LEFT, SignKind.KEEP_RIGHT, SignKind.ROUNDABOUT):
-        plate(0.38, (26, 84, 170), 0.0, "diamond")
-        plate(0.3, (26, 84, 170), 0.001)
-        lean = -0.16 if kind is SignKind.KEEP_LEFT else 0.16
-        shapes.quad(
-            (
-                (0.02, lean, z - 0.2),
-                (0.02, lean * 0.4, z - 0.05),
-                (0.02, -lean, z + 0.2),
-                (0.02, -lean * 0.4, z + 0.05),
-            ),
-            (1, 0, 0),
-            (245, 245, 245),
-        )
-    elif kind is SignKind.EXIT:
-        plate(0.9, (245, 245, 245), 0.0, "square", 0.5)
-        plate(0.86, (20, 100, 60), 0.01, "square", 0.46)
-        plate(0.5, (240, 240, 240), 0.02, "square", 0.08)
-    else:
-        _warning(shapes, kind, z, plate)
-    return shapes
-
-
-def _warning(shapes: Shapes, kind: SignKind, z: float, plate: object) -> None:
-    """Diamonds: yellow, or orange at works, with a black symbol."""
-    assert callable(plate)
-    plate(0.55, (20, 20, 20), 0.0, "diamond")
-    plate(0.51, (244, 128, 30) if kind is SignKind.WORKS else (246, 200, 40), 0.01, "diamond")
-    black = (22, 22, 22)
-    if kind in (SignKind.CURVE_LEFT, SignKind.CURVE_RIGHT):
-        lean = 0.2 if kind is SignKind.CURVE_RIGHT else -0.2
-        shapes.quad(
-            ((0.02, -0.05, z - 0.25), (0.02, 0.05, z - 0.25), (0.02, 0.05, z + 0.02), (0.02, -0.05, z + 0.02)),
-            (1, 0, 0),
-            black,
-        )
-        shapes.quad(
-            ((0.02, -0.05, z), (0.02, 0.05, z), (0.02, lean + 0.04, z + 0.24), (0.02, lean - 0.06, z + 0.24)),
-            (1, 0, 0),
-            black,
-        )
-    elif kind is SignKind.BUMP:
-        shapes.quad(
-            ((0.02, -0.28, z - 0.1), (0.02, 0.28, z - 0.1), (0.02, 0.08, z + 0.1), (0.02, -0.08, z + 0.1)),
-            (1, 0, 0),
-            black,
-        )
-    elif kind in (SignKind.MERGE, SignKind.NARROW):
-        for side in (-1.0, 1.0):
-            shapes.quad(
-                (
-                    (0.02, side * 0.2, z - 0.24),
-                    (0.02, side * 0.12, z - 0.24),
-                    (0.02, side * 0.03, z + 0.25),
-                    (0.02, side * 0.1, z + 0.25),
-                ),
-                (1, 0, 0),
-                black,
-            )
-    else:
-        plate(0.09, black, 0.02, "square", 0.24)

@@ -11,15 +11,9 @@ from alpamayo_ros.simulation.actor import VEHICLES, WALKING, Actor, ActorKind, B
 from alpamayo_ros.simulation.cameras.ground import GroundRaster
 from alpamayo_ros.simulation.cameras.palette import palette
 from alpamayo_ros.simulation.cameras.people import draw_cyclist, draw_obstacle, draw_person
-from alpamayo_ros.simulation.cameras.roadside import (
-    draw_building,
-    draw_light_head,
-    draw_pole,
-    draw_rail,
-    draw_sign,
-    draw_tree,
-)
+from alpamayo_ros.simulation.cameras.roadside import draw_building, draw_light_head, draw_pole, draw_rail, draw_tree
 from alpamayo_ros.simulation.cameras.shapes import Batch, Shapes, gather
+from alpamayo_ros.simulation.cameras.signs import draw_sign
 from alpamayo_ros.simulation.cameras.sky import panorama
 from alpamayo_ros.simulation.cameras.vehicles import draw_vehicle, flash_phase, flashing
 from alpamayo_ros.simulation.world import Daylight, Scenario, Weather, World

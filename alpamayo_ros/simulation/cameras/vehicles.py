@@ -7,7 +7,6 @@ from alpamayo_ros.simulation.cameras.palette import Colour
 from alpamayo_ros.simulation.cameras.shapes import Shapes
 
 GLASS: Colour = (46, 58, 70)
-TYRE: Colour = (24, 24, 26)
 RED_OFF: Colour = (120, 22, 22)
 RED_ON: Colour = (255, 48, 30)
 AMBER_OFF: Colour = (150, 96, 40)

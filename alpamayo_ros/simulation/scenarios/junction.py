@@ -33,7 +33,7 @@ CORNER = 6.0
 class Junction:
     """A crossing of the straight main street (along x, our lane at y = 0) with a street along y at x = `middle`.
 
-    main: the main street. half: half the width of the crossing street's lanes. lanes: number of lanes each way on it.
+    main: the main street. half: half the width of the crossing street's lanes. cross: that street.
     """
 
     main: Street
@@ -54,10 +54,6 @@ class Junction:
     @property
     def far_crosswalk(self) -> tuple[float, float]:
         return self.middle + self.half + CORNER - 3.2, self.middle + self.half + CORNER - 0.2
-
-    def northbound(self) -> tuple[Path, float]:
-        """The crossing street's path (towards +y) and the offset of its first lane for traffic towards +y."""
-        return self.cross.path, self.cross.ours[-1]
 
     def box(self) -> tuple[float, float]:
         """x range of the whole junction, corners included."""
