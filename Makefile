@@ -14,7 +14,7 @@ export PATH := $(BIN):$(PATH)
 # No discovery traffic may leave the machine.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: setup build demo test test-slow test-golden test-launch lint model clean
+.PHONY: setup build demo test test-slow test-golden test-launch lint model variants tables clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/ready
@@ -47,27 +47,67 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The shipped model from nothing, into training/alpamayo-tiny: data, then stage after stage, at last what it did wrong
-# when it drove. Hours; a call that was stopped goes on where it was.
+# The shipped model from nothing, into training/alpamayo-tiny: data, then stage after stage, at last from where it drove
+# itself. Hours; a call that was stopped goes on where it was.
 model: build
 	mkdir -p training
 	$(BIN)/alpamayo simulate dataset --seeds 0-22 --every 1.0 --dense 16 --output training/drives
 	$(BIN)/alpamayo simulate dataset --seeds 200-219 --every 0.4 --dense 16 --disturbance 1.5 --output training/disturbed
 	$(BIN)/alpamayo simulate dataset --seeds 900-901 --every 3.0 --dense 16 --output training/validation
 	test -d training/begin || $(BIN)/alpamayo train begin --output training/begin
-	$(BIN)/alpamayo train vision --model training/begin $(DATA) --output training/vision
-	$(BIN)/alpamayo train sft --model training/vision $(DATA) --output training/sft
-	$(BIN)/alpamayo train expert --model training/sft $(DATA) --output training/expert
-	$(BIN)/alpamayo evaluate closed-loop --policy training/expert --seeds 300-301 --plan-every 5 --json training/driven.json
+	$(TRAIN) vision --model training/begin $(DATA) --output training/vision
+	$(TRAIN) sft --model training/vision $(DATA) --output training/sft
+	$(TRAIN) expert --model training/sft $(DATA) --output training/expert
+	$(BIN)/alpamayo evaluate closed-loop --policy training/expert --seeds 300-301 --plan-every 5 $(WORKERS) --json training/driven.json
 	$(BIN)/alpamayo simulate dataset --driven training/driven.scenes.jsonl --every 0.4 --dense 16 --output training/taken-over
-	$(BIN)/alpamayo train sft --model training/expert $(DATA) $(TAKEN_OVER) --set dense=0 --set steps=500 \
-		--set learning_rate=1e-3 --output training/corrected-sft
-	$(BIN)/alpamayo train expert --model training/corrected-sft $(DATA) $(TAKEN_OVER) --set steps=1200 \
-		--set learning_rate=2e-3 --output training/corrected
+	$(TRAIN) sft --model training/expert $(DATA) $(TAKEN_OVER) --set dense=0 --set steps=500 --set learning_rate=1e-3 \
+		--output training/corrected-sft
+	$(TRAIN) expert --model training/corrected-sft $(DATA) $(TAKEN_OVER) --set steps=2200 --set learning_rate=2e-3 \
+		--output training/corrected
 	$(BIN)/alpamayo train export --model training/corrected --output training/alpamayo-tiny
 
+# What the tables compare with it: a model without words, and models that learned from one, two and all rewards. As
+# long again for the first, over an hour for each of the others.
+variants: build
+	$(TRAIN) sft --model training/vision $(DATA) $(TAKEN_OVER) --set reasoning=0 --set trajectory_share=1 \
+		--set steps=2100 --output training/trajectory-only-sft
+	$(TRAIN) expert --model training/trajectory-only-sft $(DATA) $(TAKEN_OVER) --set reasoning=0 --set steps=3000 \
+		--output training/trajectory-only
+	$(call rewarded,reasoning,--set consistency=0 --set trajectory=0)
+	$(call rewarded,reasoning-consistency,--set trajectory=0)
+	$(call rewarded,all-rewards,)
+
+# $(call rewarded,NAME,SETTINGS): words from rewards, then the action expert, which reads what that changed.
+define rewarded
+	$(TRAIN) grpo --model training/corrected $(DATA) $(2) --output training/$(1)-words
+	$(TRAIN) expert --model training/$(1)-words $(DATA) $(TAKEN_OVER) --set steps=400 --set learning_rate=1e-3 \
+		--output training/$(1)
+endef
+
+# Figures of all of them on seeds that nothing was trained or chosen by, in training/tables.
+tables: build
+	mkdir -p training/tables
+	set -e; for model in $(COMPARED); do \
+		$(BIN)/alpamayo evaluate closed-loop --policy training/$$model --seeds $(SEEDS) --plan-every 5 $(WORKERS) \
+			--json training/tables/$$model.closed.json; \
+		$(BIN)/alpamayo evaluate open-loop --policy training/$$model --seeds $(SEEDS) $(WORKERS) \
+			--json training/tables/$$model.open.json; \
+	done
+	$(BIN)/alpamayo evaluate open-loop --policy training/alpamayo-tiny --seeds $(SEEDS) --decoding tokens $(WORKERS) \
+		--json training/tables/alpamayo-tiny-tokens.open.json
+	$(BIN)/alpamayo evaluate closed-loop --policy training/alpamayo-tiny --seeds $(SEEDS) --plan-every 5 --samples 6 \
+		$(WORKERS) --json training/tables/alpamayo-tiny-six.closed.json
+	set -e; for variant in nominal challenging; do for loop in closed open; do \
+		echo; echo "$$loop loop, $$variant"; \
+		$(BIN)/alpamayo evaluate table --variant $$variant $(addprefix training/tables/,$(addsuffix .$$loop.json,$(COMPARED))); \
+	done; done
+
+TRAIN := $(BIN)/alpamayo train
 DATA := --data training/drives --data training/disturbed --validation training/validation
 TAKEN_OVER := --data training/taken-over
+COMPARED := trajectory-only alpamayo-tiny reasoning reasoning-consistency all-rewards
+SEEDS := 2001-2002
+WORKERS := --workers $(shell nproc)
 
 clean:
 	rm -rf .venv build demo install log *.egg-info .*_cache .hypothesis
