@@ -1,19 +1,15 @@
-"""Bags in, bags with plans out: every t0, the same bytes each time, whatever is killed in between."""
+"""Bags in, bags with plans out: every t0, the same bytes each time, and what does not fit is told."""
 
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import signal
 import time
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from annotation_runs import HISTORY, PERIOD, Straight, annotated, expected, t0s
 from bag_records import (
     MS,
     START,
@@ -23,7 +19,6 @@ from bag_records import (
     drive,
     image,
     later,
-    odometry,
     read_bag,
     scenery,
     transform,
@@ -33,53 +28,14 @@ from bag_records import (
 from bag_records import stamp as stamp_of
 from command import alpamayo, alpamayo_without_ros, refusal
 from golden_data import FOLDER
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from nuscenes_bag import nuscenes_records, write_nuscenes_rig
-from straight_policy import StraightPolicy
 
 from alpamayo_ros.cli.annotate import annotate as annotate_command
 from alpamayo_ros.datasets.bag_reader import BagReader
 from alpamayo_ros.datasets.staging import DatasetError
-from alpamayo_ros.nodes.annotator import OVERLAY, PATH, PLAN, REASONING, AnnotateOptions, Annotation, annotate
+from alpamayo_ros.nodes.annotator import OVERLAY, PATH, PLAN, REASONING, AnnotateOptions, Annotation
 from alpamayo_ros.nodes.parameters import SPECS
-from alpamayo_ros.nodes.rig_profile import RigProfile
 from alpamayo_ros.policy import DrivingPolicy
-from alpamayo_ros.vla.errors import ModelInputError
-
-PERIOD = 100 * MS
-HISTORY = 1500 * MS
-PLANNING = {"num_samples": 1, "seed": 0}
-
-
-class Straight(StraightPolicy):
-    """fails_at: the number of the observation that it refuses, as a model does that runs out of memory."""
-
-    def __init__(self, seconds: float = 0.0, fails_at: int | None = None) -> None:
-        super().__init__(seconds=seconds)
-        self.model.dtype = "float32"
-        self.fails_at = fails_at
-
-    def plan(self, observation, **options):
-        if len(self.seen) + 1 == self.fails_at:
-            raise ModelInputError("out of memory")
-        return super().plan(observation, may_reverse=False, **options)
-
-
-def annotated(bag: Path, rig: Path, output: Path, policy: StraightPolicy | None = None, **options) -> Annotation:
-    with BagReader(bag) as reader:
-        return annotate(
-            reader, RigProfile.open(rig), policy or Straight(), output,
-            AnnotateOptions(**{"planning": PLANNING, **options}), lambda *_: None,
-        )  # fmt: skip
-
-
-def t0s(output: Path, topic: str = PLAN) -> list[int]:
-    return [logged_ns for logged_ns, _ in read_bag(output).get(topic, [])]
-
-
-def expected(first: int, last: int, step: int = PERIOD) -> list[int]:
-    return [*range(first, last + 1, step)]
 
 
 def reasons(found: Annotation) -> dict[tuple[str, str], int]:
@@ -211,21 +167,6 @@ def test_refusals_are_counted_by_reason_and_source(tmp_path):
     assert found.plans == 16 - 9
 
 
-def test_poses_of_another_frame_than_the_base_are_refused(tmp_path):
-    records = [
-        replace(record, message=odometry(stamp_of(record.message.header), base="gnss_antenna"))
-        if record.topic == "/odom"
-        else record
-        for record in drive(1.6)
-    ]
-    bag = write_bag(tmp_path / "bag", records)
-    line = "/odom has the poses of 'gnss_antenna' .*, wanted are those of 'base_link'; .* `base_frame: 'gnss_antenna'`"
-    with pytest.raises(DatasetError, match=line):
-        annotated(bag, write_rig(tmp_path), tmp_path / "out")
-    ego = {"source": "odometry", "topic": "/odom", "base_frame": "/gnss_antenna"}
-    assert annotated(bag, write_rig(tmp_path, ego=ego), tmp_path / "out").plans == 2
-
-
 def test_the_time_contract_has_the_numbers_of_the_planner(tmp_path):
     options = {option.name: option for option in annotate_command.params}
     for name in ("slop_ms", "max_lag_ms", "max_jump"):
@@ -269,160 +210,6 @@ def test_a_clock_that_is_set_while_recording_costs_no_time(tmp_path):
     assert time.monotonic() - begin < 60
     assert found.plans == 6 + 5  # the first message of each source after the leap waits for a second, and is lost
     assert found.last_t0_ns == START + 10**18 + 2000 * MS
-
-
-# ---------------------------------------------------------------- poses from transforms
-
-
-def with_transforms(*chain: tuple[str, str, bool]) -> list[Record]:
-    """The drive with transforms in place of odometry. chain: parent, child, and whether it moves along the road."""
-    records = []
-    for record in drive(1.7):
-        if record.topic != "/odom":
-            records.append(record)
-            continue
-        ns = stamp_of(record.message.header)
-        for parent, child, moves in chain:
-            if moves:
-                records.append(Record("/tf", record.logged_ns, transform(ns, parent, child, along(ns))))
-    still = [
-        Record("/tf_static", START + 3 * MS, transform(START, parent, child, 1.0, 2.0, np.pi / 2))
-        for parent, child, moves in chain
-        if not moves
-    ]
-    return [*still, *records]
-
-
-TF = {"source": "tf", "fixed_frame": "map", "base_frame": "base_link"}
-
-
-def test_poses_come_from_a_chain_of_transforms(tmp_path):
-    rig = write_rig(tmp_path, ego=TF)
-    for name, chain in {
-        "direct": [("map", "base_link", True)],
-        "above": [("map", "odom", False), ("odom", "base_link", True)],
-        "below": [("map", "body", True), ("body", "base_link", False)],
-        "turned round": [("base_link", "map", True)],
-    }.items():
-        bag = write_bag(tmp_path / name, with_transforms(*chain))
-        found = annotated(bag, rig, tmp_path / f"{name}.out")
-        assert found.plans == 3, name
-        plan = read_bag(tmp_path / f"{name}.out")[PLAN][0][1]
-        place, x = plan.ego_pose.pose.position, along(START + HISTORY)
-        wanted = {"direct": (x, 0), "above": (1, 2 + x), "below": (x + 1, 2), "turned round": (-x, 0)}[name]
-        assert (place.x, place.y) == pytest.approx(wanted), name
-        assert plan.ego_pose.header.frame_id == "map"
-
-
-@pytest.mark.parametrize(
-    ("chain", "words"),
-    [
-        ([("map", "odom", True), ("odom", "base_link", True)], "more than one transform moves (odom to base_link"),
-        (
-            [("odom", "base_link", True)],
-            "no transforms lead from map to base_link; the frames seen are base_link",
-        ),
-    ],
-)
-def test_other_chains_are_refused(tmp_path, chain, words):
-    bag = write_bag(tmp_path / "bag", with_transforms(*chain))
-    with pytest.raises(DatasetError) as error:
-        annotated(bag, write_rig(tmp_path, ego=TF), tmp_path / "out")
-    assert words in str(error.value)
-
-
-# ---------------------------------------------------------------- kill and go on
-
-
-def run_slowly(bag: Path, rig: Path, output: Path) -> None:
-    annotated(bag, rig, output, Straight(seconds=0.05), copy=True)
-
-
-def same_bytes(one: Path, other: Path) -> bool:
-    names = sorted(path.name for path in one.iterdir())
-    assert names == sorted(path.name for path in other.iterdir())
-    return all((one / name).read_bytes() == (other / name).read_bytes() for name in names)
-
-
-def test_a_killed_run_goes_on_where_it_was(tmp_path):
-    bag, rig = write_bag(tmp_path / "bag", drive(3.0)), write_rig(tmp_path)
-    annotated(bag, rig, tmp_path / "whole" / "out", copy=True)
-    output = tmp_path / "killed" / "out"
-    output.parent.mkdir()
-    journal = tmp_path / "killed" / "out.part" / "steps.bin"
-    for size in (1, 10_000, 30_000):
-        process = get_context("fork").Process(target=run_slowly, args=(bag, rig, output))
-        process.start()
-        deadline = time.monotonic() + 60
-        while not (journal.exists() and journal.stat().st_size >= size) and process.is_alive():
-            assert time.monotonic() < deadline
-            time.sleep(0.002)
-        os.kill(process.pid, signal.SIGKILL)
-        process.join()
-        assert not output.exists()
-    found = annotated(bag, rig, output, copy=True)
-    assert found.resumed > 15
-    assert same_bytes(output, tmp_path / "whole" / "out")
-    assert not journal.parent.exists()
-
-
-@pytest.fixture(scope="module")
-def broken_off(tmp_path_factory) -> Path:
-    """A folder with a bag, its rig, what comes of it (whole/out), and a journal that broke off (out.part)."""
-    folder = tmp_path_factory.mktemp("journal")
-    bag, rig = write_bag(folder / "bag", drive(1.8)), write_rig(folder)
-    annotated(bag, rig, folder / "whole" / "out")
-    with pytest.raises(ModelInputError):
-        annotated(bag, rig, folder / "out", Straight(fails_at=3))
-    return folder
-
-
-@settings(max_examples=8, deadline=None)
-@given(part=st.floats(0, 1), garbage=st.binary(max_size=40))
-def test_a_journal_that_ends_anywhere_is_continued(broken_off, part, garbage):
-    with TemporaryDirectory() as folder:
-        output = Path(folder) / "out"
-        shutil.copytree(broken_off / "out.part", output.with_name("out.part"))
-        steps = output.with_name("out.part") / "steps.bin"
-        kept = steps.read_bytes()
-        steps.write_bytes(kept[: round(part * len(kept))] + garbage)
-        annotated(broken_off / "bag", broken_off / "rig.yaml", output)
-        assert same_bytes(output, broken_off / "whole" / "out")
-
-
-def test_the_journal_of_another_command_is_refused(tmp_path):
-    bag, rig = write_bag(tmp_path / "bag", drive(1.8)), write_rig(tmp_path)
-    with pytest.raises(ModelInputError):
-        annotated(bag, rig, tmp_path / "out", Straight(fails_at=2))
-    with pytest.raises(DatasetError, match=r"out\.part holds the unfinished work of another command .* in every\)"):
-        annotated(bag, rig, tmp_path / "out", every=2)
-    other = write_bag(tmp_path / "other", drive(1.9))
-    with pytest.raises(DatasetError, match=r"it differs in bag\)"):
-        annotated(other, rig, tmp_path / "out")
-    assert annotated(bag, rig, tmp_path / "out").resumed == 16
-
-
-def test_a_run_that_fails_before_its_first_plan_leaves_nothing(tmp_path):
-    bag, rig = write_bag(tmp_path / "bag", drive(1.8)), write_rig(tmp_path)
-    with pytest.raises(ModelInputError):
-        annotated(bag, rig, tmp_path / "out", Straight(fails_at=1))
-    assert not list(tmp_path.glob("out*"))
-
-
-def test_two_runs_at_once_are_refused(tmp_path):
-    bag, rig = write_bag(tmp_path / "bag", drive(2.5)), write_rig(tmp_path)
-    process = get_context("fork").Process(target=run_slowly, args=(bag, rig, tmp_path / "out"))
-    process.start()
-    while not (tmp_path / "out.part" / "steps.bin").exists() and process.is_alive():
-        time.sleep(0.002)
-    time.sleep(0.1)
-    with pytest.raises(DatasetError, match="another process is writing to it"):
-        annotated(bag, rig, tmp_path / "out")
-    process.kill()
-    process.join()
-
-
-# ---------------------------------------------------------------- what does not fit
 
 
 @pytest.fixture(scope="module")
@@ -470,9 +257,6 @@ def test_the_overlay_is_a_picture(whole, tmp_path):
     pictures = read_bag(tmp_path / "out")[OVERLAY]
     assert [stamp_of(picture.header) for _, picture in pictures] == t0s(tmp_path / "out")
     assert all(bytes(picture.data[:3]) == b"\xff\xd8\xff" for _, picture in pictures)
-
-
-# ---------------------------------------------------------------- six cameras of another car
 
 
 def test_no_frame_of_nuscenes_cameras_serves_twice(tmp_path):
