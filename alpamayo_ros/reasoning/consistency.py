@@ -8,6 +8,8 @@ table is public. The one below is ours. Its principles:
   (to speed away before the stop, to halt while tracking the target speed).
 - Nothing is asked that the decision does not mean: a follower may hold its speed, a lane may curve, a nudge is small, a
   lane change leaves the heading as it was, who waits need not move.
+- What is under way is carried through: who has nudged, as lane data tell, stays there before coming back, and who is on
+  the line already arrives in the next lane.
 - No decision on an axis means no change there. A change is still explained if a cause that the text names accounts for
   it: "Turn left since the left-turn arrow is green" says why the car pulls away.
 - Without lane data, on a curved path, lane-level words can be neither confirmed nor refuted; they pass, and the reason
@@ -20,7 +22,7 @@ import math
 from dataclasses import dataclass
 
 from alpamayo_ros.reasoning.causes import AnyDecision, may_cause
-from alpamayo_ros.reasoning.meta_actions import CUT_SPEEDS, LANE_CHANGE_OFFSET, TURN_HEADING
+from alpamayo_ros.reasoning.meta_actions import CUT_SPEEDS, LANE_CHANGE_OFFSET, SHIFT_NET, TURN_HEADING
 from alpamayo_ros.reasoning.vocabulary import SIDES
 from alpamayo_ros.types import (
     AxisVerdict,
@@ -292,18 +294,41 @@ def _path_agrees(said: LateralDecision | None, actions: MetaActions) -> bool:
         # As far as the center of its lane the car comes back; what counts is how far it leaves that.
         left = actions.offset_left - max(-actions.initial_offset, 0.0)
         right = actions.offset_right - max(actions.initial_offset, 0.0)
-        return not _changes_lane(actions) and max(left, right) <= WITHIN_LANE
-    return not rule.shifts or (bool(actions.lane) and _shifts(rule, actions))
+        changes = _changes_lane(actions) and not actions.lane_known_from_map
+        return not changes and max(left, right) <= WITHIN_LANE
+    return not rule.shifts or (bool(actions.lane) and (_shifts(rule, actions) or _under_way(rule, actions)))
 
 
 def _shifts(rule: _PathRule, actions: MetaActions) -> bool:
-    change = LaneAction(f"lane_change_{rule.side}")
-    to_side = (change, LaneAction(f"slight_shift_{rule.side}"))
+    change, to_side = _sideways(rule.side)
     labels = [a.action for a in actions.lane]
     first = next((label for label in labels if label is not LaneAction.LANE_KEEP), None)
     moved = actions.offset_left if rule.side == "left" else actions.offset_right
     arrives = change in labels or labels[-1] in to_side
     return first in to_side and rule.offset[0] <= moved <= rule.offset[1] and (arrives or not rule.arrives)
+
+
+def _under_way(rule: _PathRule, actions: MetaActions) -> bool:
+    """Whether the car is off the center of its lane as the rule would have it, and goes on with that; with lane data.
+
+    Across the line the next lane is its own: the rest of a change comes from the other side, and ends in the center.
+    """
+    sign = {"left": 1.0, "right": -1.0}[rule.side]
+    begun = sign * actions.initial_offset
+    _, to_side = _sideways(rule.side)
+    if rule.arrives:
+        ends = abs(actions.initial_offset + actions.final_offset)
+        return begun <= -OUT_OF_LANE and actions.lane[0].action in to_side and ends <= OUT_OF_LANE
+    farthest = begun + (actions.offset_left if rule.side == "left" else actions.offset_right)
+    back = (actions.offset_right if rule.side == "left" else actions.offset_left) - begun
+    stays = actions.lane[0].action in (LaneAction.LANE_KEEP, *to_side)
+    return begun >= max(SHIFT_NET, rule.offset[0]) and stays and farthest <= rule.offset[1] and back <= WITHIN_LANE
+
+
+def _sideways(side: str) -> tuple[LaneAction, tuple[LaneAction, LaneAction]]:
+    """The change to the lane on a side, and all movements to that side."""
+    change = LaneAction(f"lane_change_{side}")
+    return change, (change, LaneAction(f"slight_shift_{side}"))
 
 
 def _turn_toward(side: str, actions: MetaActions) -> float:
@@ -334,7 +359,10 @@ def _path_words(actions: MetaActions) -> str:
         return f"turns {side} by {degrees:.0f}°"
     if any(a.action is not LaneAction.LANE_KEEP for a in actions.lane):
         to = "left" if actions.offset_left >= actions.offset_right else "right"
-        return f"moves {max(actions.offset_left, actions.offset_right):.1f} m to the {to}"
+        from_side = "left" if actions.initial_offset > 0 else "right"
+        begun = f", from {abs(actions.initial_offset):.1f} m {from_side} of its lane's center"
+        moves = f"moves {max(actions.offset_left, actions.offset_right):.1f} m to the {to}"
+        return moves + (begun if abs(actions.initial_offset) >= SHIFT_NET else "")
     if abs(actions.heading_change) >= TURN_HEADING:
         return f"follows a path that curves {side} by {degrees:.0f}°"
     return "keeps its lane"

@@ -99,6 +99,8 @@ def decide(worlds: Sequence[World], intents: Sequence[Intent], tick: int) -> Tak
     keeping = chosen_lat in (None, LateralDecision.LANE_KEEPING)
     if chosen_lon is LongitudinalDecision.SET_SPEED_TRACKING and not keeping and max(speeds) - min(speeds) < STEADY:
         chosen_lon = None
+    if chosen_lon is LongitudinalDecision.ACCELERATION_FOR_PASSING and max(speeds) - speeds[0] < STEADY:
+        chosen_lon = None  # fast enough to pass
     if chosen_lat is LateralDecision.MANEUVER_ABORT and chosen_lon in FOR_A_CHANGE:
         chosen_lon = None  # it served the lane change that is being given up
     return Taken(Decision(chosen_lon, chosen_lat), lon_cause, lat_cause)

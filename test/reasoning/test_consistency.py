@@ -280,6 +280,8 @@ def test_who_comes_back_to_the_center_keeps_the_lane() -> None:
         lane = LaneTrack(start + (end - start) * ramp, same)
         return judge(keep, shifted(end - start, 3.0), lane)[1]
 
+    shoulder = LaneTrack(2.8 * (ramp - 1.0), np.where(ramp < 0.5, -1, 0))
+    assert judge(keep, shifted(2.8, 3.0), shoulder)[1]
     assert moved(0.0, 0.9)
     assert not moved(0.0, 1.6)
     for side in (1.0, -1.0):
@@ -287,6 +289,40 @@ def test_who_comes_back_to_the_center_keeps_the_lane() -> None:
         assert moved(1.6 * side, -0.9 * side)
         assert not moved(1.6 * side, -1.3 * side)
         assert not moved(0.4 * side, 1.7 * side)
+
+
+@pytest.mark.parametrize(("side", "sign"), [("left", 1.0), ("right", -1.0)])
+def test_who_has_nudged_stays_there_before_coming_back(side: str, sign: float) -> None:
+    out = f"Nudge {side} out of the lane to increase clearance from the parked van ahead."
+    inside = f"Nudge to the {side} to increase clearance from the parked van ahead."
+
+    def held(text: str, start: float, back_at: int, to: float) -> bool:
+        ramp = np.clip((np.arange(65) - back_at) / 20, 0, 1)
+        lane = LaneTrack(sign * (start + (to - start) * ramp), np.zeros(65, int))
+        return judge(text, shifted(sign * (to - start), 2.0), lane)[1]
+
+    assert held(out, 1.4, 20, 0.0)
+    assert held(out, 1.4, 20, 1.7)
+    assert held(out, 1.4, 99, 1.4)
+    assert held(inside, 0.5, 20, 0.0)
+    assert not held(out, 1.4, 0, 0.0)  # gives the nudge up at once
+    assert not held(out, 0.4, 20, 0.0)  # never was out of the lane
+    assert not held(inside, 1.4, 20, 0.0)  # is out of the lane
+    assert not held(out, 1.4, 20, -1.3)  # swerves to the other side
+
+
+@pytest.mark.parametrize(("side", "sign"), [("left", 1.0), ("right", -1.0)])
+def test_who_is_across_the_line_arrives_in_the_next_lane(side: str, sign: float) -> None:
+    text, ramp = f"Change lanes to the {side} to pass the slow lead truck.", np.clip(np.arange(65) / 20, 0, 1)
+
+    def arrives(start: float, end: float) -> bool:
+        lane = LaneTrack(sign * (start + (end - start) * ramp), np.zeros(65, int))
+        return judge(text, shifted(sign * (end - start), 2.0), lane)[1]
+
+    assert arrives(-1.4, 0.0)
+    assert not arrives(-1.4, -1.0)  # stays on the line
+    assert not arrives(-0.3, 0.3)  # was in its lane all the time
+    assert not arrives(1.4, 0.0)  # comes back
 
 
 @given(st.floats(0.0, 20.0), st.floats(-4.0, 2.5), st.floats(-0.05, 0.05))

@@ -87,6 +87,14 @@ def test_somebody_at_the_kerb_is_not_yielded_to() -> None:
     assert Rule.NOT_YIELDED not in {frame.rule for frame in crossed}, "who walks on is yielded to"
 
 
+def test_who_is_fast_enough_to_pass_is_not_said_to_accelerate() -> None:
+    drive = drive_expert(build("overtake", 24))
+    tick = next(t for t, intent in enumerate(drive.intents) if intent.lateral is LateralDecision.LANE_CHANGE_LEFT)
+    assert drive.intents[tick].longitudinal is LongitudinalDecision.ACCELERATION_FOR_PASSING
+    decision = explain(drive, tick, RIG).decision
+    assert (decision.longitudinal, decision.lateral) == (None, LateralDecision.LANE_CHANGE_LEFT)
+
+
 def test_nothing_unknown_can_be_taken_away() -> None:
     with pytest.raises(KeyError, match="the moon"):
         without(build("open_road", 0).begin(), "the moon")
