@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.training.vocabulary import make_tokenizer
-from alpamayo_ros.vla.config import config_from_json
+from alpamayo_ros.vla.config_json import config_from_json
 from alpamayo_ros.vla.model import AlpamayoModel
 
 _STD = 0.02

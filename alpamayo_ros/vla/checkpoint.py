@@ -16,7 +16,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from alpamayo_ros.vla.config import ModelConfig, config_from_json, config_to_json
+from alpamayo_ros.vla.config import ModelConfig
+from alpamayo_ros.vla.config_json import config_from_json, config_to_json
 from alpamayo_ros.vla.errors import CheckpointError
 from alpamayo_ros.vla.model import AlpamayoModel
 from alpamayo_ros.vla.tokenizer import AlpamayoTokenizer

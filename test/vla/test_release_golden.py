@@ -8,7 +8,7 @@ import pytest
 import torch
 from golden_data import MODELS, arrays, document, model
 
-from alpamayo_ros.vla.config import config_from_json, config_to_json
+from alpamayo_ros.vla.config_json import config_from_json, config_to_json
 from alpamayo_ros.vla.model import AlpamayoModel
 
 pytestmark = pytest.mark.golden

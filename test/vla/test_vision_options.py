@@ -8,7 +8,7 @@ import pytest
 import torch
 from golden_data import document, model
 
-from alpamayo_ros.vla.config import config_from_json, config_to_json
+from alpamayo_ros.vla.config_json import config_from_json, config_to_json
 from alpamayo_ros.vla.errors import CheckpointError
 from alpamayo_ros.vla.images import preprocess
 from alpamayo_ros.vla.vision import VisionTower

@@ -27,7 +27,8 @@ from torch import nn
 
 from alpamayo_ros.evaluation.latency.stand_in_vocabulary import QWEN_SIZE, stand_in_tokenizer
 from alpamayo_ros.shipped import shipped_folders
-from alpamayo_ros.vla.config import ModelConfig, config_from_json
+from alpamayo_ros.vla.config import ModelConfig
+from alpamayo_ros.vla.config_json import config_from_json
 from alpamayo_ros.vla.model import AlpamayoModel
 
 RELEASE = "alpamayo_r1_10b.json"
