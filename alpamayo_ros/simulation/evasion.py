@@ -10,7 +10,7 @@ from alpamayo_ros.simulation.gap import find_gap
 from alpamayo_ros.simulation.longitudinal import Corridor, is_obstacle
 from alpamayo_ros.simulation.offset_plan import shift_length
 from alpamayo_ros.simulation.route import Route
-from alpamayo_ros.simulation.surroundings import Neighbour, Surroundings
+from alpamayo_ros.simulation.surroundings import Neighbour, Surroundings, look_around
 from alpamayo_ros.simulation.world import EGO_WIDTH, World
 from alpamayo_ros.types import LateralDecision as Lat
 from alpamayo_ros.types import LongitudinalDecision as Lon
@@ -18,6 +18,8 @@ from alpamayo_ros.types import LongitudinalDecision as Lon
 CLEARANCE, CLEARANCE_VULNERABLE, CLEARANCE_WORKS = 0.6, 1.1, 0.45
 """Lateral distance kept to parked vehicles, to cyclists and walkers, to cones and barriers, metres. (Many codes ask
 for 1 to 1.5 m beside cyclists.)"""
+REACH_WORKS = 200.0
+"""Works are looked at to their end, metres: what is free beside the first cones may lead into the barriers."""
 CHAIN = 24.0
 """Obstacles closer than this behind each other are passed in one movement, metres."""
 
@@ -52,9 +54,12 @@ def plan_evasion(
     reach = 20.0 + 8.0 * me.speed
     half = EGO_WIDTH / 2
     lane_half = world.scenario.route.lane_width / 2
+    seen = me.neighbours
+    if any(o.actor.kind in WORKS for o in seen):
+        seen = look_around(world, REACH_WORKS).neighbours
     obstacles = [
         o
-        for o in me.neighbours
+        for o in seen
         if is_obstacle(o)
         and o.front - me.rear + (0.0 if o.speed_s < 0.5 else 4.0) > -1.0
         and o.rear - me.front < 150.0

@@ -61,6 +61,17 @@ def test_the_parked_vehicle_is_the_cause_of_the_nudge() -> None:
     assert cause.component.kind.startswith("parked")
 
 
+@pytest.mark.parametrize("seed", range(24, 27))
+def test_works_are_passed_by_one_lane_change_at_speed(seed: int) -> None:
+    drive = drive_expert(build("construction", seed))
+    laterals = [decision for decision, _ in settle([(intent.lateral.value, None) for intent in drive.intents])]
+    done = [decision for decision, before in zip(laterals, [None, *laterals], strict=False) if decision != before]
+    assert len(done) == 3, done
+    assert done[0] == done[2] == LateralDecision.LANE_KEEPING
+    assert done[1] in (LateralDecision.LANE_CHANGE_LEFT, LateralDecision.LANE_CHANGE_RIGHT)
+    assert min(world.ego.speed for world in drive.worlds) >= drive.worlds[0].ego.speed - 0.5
+
+
 def test_a_nudge_is_prepared_while_its_cause_is_in_sight() -> None:
     drive = drive_expert(build("double_parked", 4))
     (ready,) = [frame for frame in find_keyframes(drive) if frame.rule is Rule.NUDGE_PREPARATION]
