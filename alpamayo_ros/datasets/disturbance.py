@@ -16,16 +16,16 @@ import numpy as np
 from alpamayo_ros.simulation.episode import Episode, drive_expert
 from alpamayo_ros.simulation.expert import Command, Expert
 from alpamayo_ros.simulation.scenarios import build
-from alpamayo_ros.simulation.world import World
+from alpamayo_ros.simulation.world import DURATION, PERIOD, World
 
-FIRST_STOP, LAST_STOP = 20, 110
-"""Ticks between which a disturbance ends: two seconds are before it, 6.4 s and some samples more behind it."""
 SHORTEST, LONGEST = 10, 30
 """Ticks that it lasts."""
 ACCELERATION, LATERAL = 1.0, 2.5
 """The largest push at strength 1, m/s^2 along and to the side."""
 RECOVERY = 40
 """Ticks after it from which samples are taken: later the car is where it would have been."""
+FIRST_STOP, LAST_STOP = 20, round(DURATION / PERIOD) - RECOVERY
+"""Ticks between which a disturbance ends: two seconds are before it, and all its samples behind it."""
 _SLOW = 4.0
 
 
@@ -75,6 +75,7 @@ class DisturbedExpert(Expert):
         return replace(command, acceleration=command.acceleration + along, curvature=command.curvature + aside)
 
 
-def drive_disturbed(kind: str, seed: int, variant: str, disturbance: Disturbance) -> Episode:
-    """The expert drives a scenario to its end, disturbed once. Raises ValueError for an unknown scenario."""
-    return drive_expert(build(kind, seed, variant), DisturbedExpert(disturbance=disturbance))
+def drive_disturbed(kind: str, seed: int, variant: str, disturbance: Disturbance, ticks: int | None = None) -> Episode:
+    """The expert drives a scenario, for `ticks` periods or to its end, disturbed once. Raises ValueError for an unknown
+    scenario."""
+    return drive_expert(build(kind, seed, variant), DisturbedExpert(disturbance=disturbance), ticks)

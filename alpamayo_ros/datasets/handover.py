@@ -43,10 +43,10 @@ class ModelDrive:
         stops = range(len(self.actions) - BETWEEN, first - 1, -BETWEEN)[::-1]
         return [range(stop, stop + (BEHIND if stop == stops[-1] else BETWEEN)) for stop in stops if stop <= last]
 
-    def taken_over(self, tick: int) -> Episode:
-        """The model's drive up to a tick, the expert's from there to the end of the scenario."""
+    def taken_over(self, tick: int, ticks: int | None = None) -> Episode:
+        """The model's drive up to a tick, the expert's from there, to the end of the scenario or of `ticks` periods."""
         passenger = Passenger(actions=self.actions[:tick])
-        return drive_expert(build(self.kind, self.seed, self.variant), passenger)
+        return drive_expert(build(self.kind, self.seed, self.variant), passenger, ticks)
 
 
 @dataclass

@@ -17,8 +17,10 @@ from alpamayo_ros.simulation.scoring import is_wrong_lane, score_drive
 from alpamayo_ros.simulation.world import DURATION, PERIOD
 from alpamayo_ros.types.rig import default_rig
 
-FIRST = 20
-"""First tick of a sample: a label may rest on the two seconds before it."""
+FIRST, LAST = 20, round(DURATION / PERIOD)
+"""First and last tick of a sample: a label may rest on the two seconds before it, and a model drives to the end."""
+TICKS = LAST + FUTURE
+"""How long is driven: the last sample has its future too."""
 
 
 @dataclass
@@ -43,15 +45,15 @@ def harvest(plan: DatasetPlan, kind: str, seed: int, variant: str) -> Harvest:
     rig, found = default_rig(*plan.size, roles=plan.roles), Harvest()
     if plan.driven:
         driven = plan.by_model(kind, seed, variant)
-        for span in driven.spans(FIRST, round(DURATION / PERIOD) - FUTURE):
-            drive = Drive(driven.taken_over(span.start), rig)
+        for span in driven.spans(FIRST, LAST):
+            drive = Drive(driven.taken_over(span.start, TICKS), rig)
             _gather(found, plan, drive, _moments(drive, plan.every, span.start, span.stop - 1), span.start)
     elif plan.disturbance:
         disturbance = Disturbance.drawn(kind, seed, variant, plan.disturbance)
-        drive = Drive(drive_disturbed(kind, seed, variant, disturbance), rig)
+        drive = Drive(drive_disturbed(kind, seed, variant, disturbance, TICKS), rig)
         _gather(found, plan, drive, _moments(drive, plan.every, disturbance.stop, disturbance.stop + RECOVERY))
     else:
-        drive = Drive.by_expert(kind, seed, variant, rig)
+        drive = Drive.by_expert(kind, seed, variant, rig, ticks=TICKS)
         _gather(found, plan, drive, _moments(drive, plan.every))
     return found
 

@@ -41,7 +41,8 @@ _LONG = LongitudinalDecision
 _LAT = LateralDecision
 
 # Figures of the table; all ours.
-LAUNCH_SPEED = 2.0  # m/s; below it a car creeps, and a strong acceleration is an ordinary pull-away
+LAUNCH_SPEED = 3.0  # m/s; below it a strong acceleration is an ordinary pull-away
+CREEPING = 2.0  # m/s
 UNCHANGED_SPEED = 2.0  # m/s; what a car that "changes nothing" may gain or lose over the horizon
 STANDING = CUT_SPEEDS[0]  # m/s; the autolabeler's boundary of standing
 STILL_DISTANCE = 1.0  # m; a plan shorter than this does not move
@@ -276,7 +277,7 @@ def _held_back(decision: Decision, actions: MetaActions) -> bool:
     away = {"left": actions.offset_right, "right": actions.offset_left}.get(rule.side, 0.0)
     if not rule.is_maneuver or away > WITHIN_LANE or _turn_toward(rule.side, actions) <= -TURN_HEADING:
         return False
-    creeps = actions.final_speed <= LAUNCH_SPEED
+    creeps = actions.final_speed <= CREEPING
     return (creeps and decision.longitudinal in _HOLDS_BACK) or decision.longitudinal is _LONG.GAP_SEARCHING
 
 

@@ -22,6 +22,8 @@ STILL = 0.3
 """Below this speed (m/s) over the whole of `AHEAD` the car does not steer: no lateral decision."""
 STEADY = 0.5
 """A change of speed below this (m/s in 3 s) is holding it."""
+GAINED = 1.0
+"""Who gains this much (m/s in 3 s) does not slow for the road: he drives up to what it allows."""
 
 FOR_A_CHANGE = (LongitudinalDecision.GAP_SEARCHING, LongitudinalDecision.ACCELERATION_FOR_PASSING)
 
@@ -97,6 +99,9 @@ def decide(worlds: Sequence[World], intents: Sequence[Intent], tick: int) -> Tak
     if max(speeds[: AHEAD + 1]) < STILL and lat_from <= tick + AHEAD:
         chosen_lat, lat_cause = None, None
     keeping = chosen_lat in (None, LateralDecision.LANE_KEEPING)
+    gains = max(speeds) - speeds[0] > GAINED and min(speeds) > speeds[0] - STEADY
+    if chosen_lon is LongitudinalDecision.SPEED_ADAPTATION and gains:
+        chosen_lon, lon_cause = LongitudinalDecision.SET_SPEED_TRACKING, None
     if chosen_lon is LongitudinalDecision.SET_SPEED_TRACKING and not keeping and max(speeds) - min(speeds) < STEADY:
         chosen_lon = None
     if chosen_lon is LongitudinalDecision.ACCELERATION_FOR_PASSING and max(speeds) - speeds[0] < STEADY:

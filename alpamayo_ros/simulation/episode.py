@@ -26,13 +26,14 @@ class Episode:
 def drive_expert(
     start: World | Scenario, expert: Expert | None = None, ticks: int | None = None, stop: Stop | None = None
 ) -> Episode:
-    """Let the expert drive to the end of the scenario, or for `ticks` periods, or until `stop` says so."""
+    """Let the expert drive to the end of the scenario, or for `ticks` periods, even beyond it, or until `stop` says
+    so."""
     world = start.begin() if isinstance(start, Scenario) else start.copy()
     expert = Expert() if expert is None else expert.copy()
     worlds: list[World] = [world.copy()]
     minds: list[Expert] = []
     intents: list[Intent] = []
-    while not world.finished and (ticks is None or len(intents) < ticks):
+    while not world.finished if ticks is None else len(intents) < ticks:
         minds.append(expert.copy())
         command = expert.act(world)
         advance(world, command.acceleration, command.curvature, command.blinker)

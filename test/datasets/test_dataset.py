@@ -134,9 +134,9 @@ def test_shards_are_plain_tar_files_and_webdataset_reads_them(written):
 
 
 def moments_of(kind, seed):
-    """Every 60 ticks and at keyframes, from two seconds on, where 64 ticks are left."""
-    episode = drive_expert(build(kind, seed, "nominal"))
-    ticks = range(20, len(episode.worlds) - 64)
+    """Every 60 ticks and at keyframes, from two seconds on to the end."""
+    episode = drive_expert(build(kind, seed, "nominal"), ticks=200 + 64)
+    ticks = range(20, 200 + 1)
     return set(ticks[::60]) | {frame.tick for frame in find_keyframes(episode) if frame.tick in ticks}
 
 
@@ -147,6 +147,7 @@ def test_the_summary_counts_what_is_kept_and_what_is_not(written):
         assert sum(n for name, n in told["counts"].items() if name.startswith(group)) == told["samples"]
     moments = [moment for kind in ("slow_lead", "open_road") for seed in (3, 4) for moment in moments_of(kind, seed)]
     assert told["samples"] + sum(told["dropped"].values()) == len(moments), "every moment is in one of the two"
+    assert max(sample.tick for sample in Dataset.open(written)) == 200, "to the last second that a model drives"
 
 
 def test_dense_labels_come_along_on_request():
@@ -169,7 +170,7 @@ def test_an_unsafe_drive_teaches_nothing(monkeypatch):
     monkeypatch.setattr("alpamayo_ros.datasets.harvest._fault", lambda drive, first: "front collision with car-0")
     made = harvest(plan(), "open_road", 3, "nominal")
     assert not made.samples
-    assert dict(made.dropped) == {"unsafe_drive": 2}
+    assert dict(made.dropped) == {"unsafe_drive": 4}
     assert made.examples["unsafe_drive"] == "open_road-nominal-3: front collision with car-0"
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from alpamayo_ros.datasets.dataset import Dataset
 from alpamayo_ros.datasets.handover import BEHIND, BETWEEN, ModelDrive, read_drives
-from alpamayo_ros.datasets.harvest import FIRST
+from alpamayo_ros.datasets.harvest import FIRST, LAST
 from alpamayo_ros.datasets.plan import DatasetPlan
 from alpamayo_ros.datasets.production import write_dataset
 from alpamayo_ros.datasets.staging import DatasetError
@@ -85,7 +85,7 @@ def test_a_dataset_of_driven_ways_is_made_of_these_drives_alone(tmp_path):
     dataset = Dataset.open(tmp_path / "one")
     ticks = {sample.tick for sample in dataset}
     assert ticks
-    assert ticks <= {tick for span in driven[0].spans(FIRST, 136) for tick in span}
+    assert ticks <= {tick for span in driven[0].spans(FIRST, LAST) for tick in span}
     other = DatasetPlan(plan.seeds, plan.kinds, plan.variants, plan.roles, plan.size, every=5)
     assert dataset.summary["plan"]["driven"]
     with pytest.raises(DatasetError, match="holds a dataset of another plan"):

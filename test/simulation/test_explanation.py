@@ -106,6 +106,14 @@ def test_who_is_fast_enough_to_pass_is_not_said_to_accelerate() -> None:
     assert (decision.longitudinal, decision.lateral) == (None, LateralDecision.LANE_CHANGE_LEFT)
 
 
+def test_who_speeds_up_out_of_a_turn_is_not_said_to_slow_for_it() -> None:
+    drive = drive_expert(build("right_turn", 24, "challenging"))
+    assert drive.intents[150].longitudinal is LongitudinalDecision.SPEED_ADAPTATION, "the turn still bounds the speed"
+    decision = explain(drive, 150, RIG).decision
+    assert decision.longitudinal is LongitudinalDecision.SET_SPEED_TRACKING
+    assert decision.lateral is LateralDecision.TURN_RIGHT
+
+
 def test_nothing_unknown_can_be_taken_away() -> None:
     with pytest.raises(KeyError, match="the moon"):
         without(build("open_road", 0).begin(), "the moon")
