@@ -5,11 +5,8 @@ A step's samples are the same whatever the number of processes, and so is its lo
 
 from __future__ import annotations
 
-import itertools
-import json
 import math
 import queue
-import sys
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator
@@ -21,11 +18,10 @@ from typing import Any, TypeVar
 import cv2
 import torch
 from torch import Tensor
-from torch.utils.tensorboard import SummaryWriter
-from tqdm import tqdm
 
 from alpamayo_ros.training.corpus import Corpus, order
 from alpamayo_ros.training.errors import TrainingError
+from alpamayo_ros.training.log import Log
 from alpamayo_ros.training.optimiser import optimisers, set_rate
 from alpamayo_ros.training.parallel import Processes, Spread
 from alpamayo_ros.training.recipe import Recipe
@@ -81,12 +77,9 @@ def train(
         _continue_data(progress, corpus, grow=grow)
     stage.train()
     end, figures = time.monotonic() + 60.0 * minutes, dict[str, float]()
-    writer = SummaryWriter(str(folder / "events"), purge_step=progress.step) if processes.leads else None
-    bar = tqdm(
-        total=recipe.steps, initial=progress.step, desc=stage.name, unit="step", disable=None if writer else True
-    )
+    log = Log(folder, stage.name, recipe.steps, progress.step, leads=processes.leads)
     ahead = prefetched(_steps(stage, corpus, progress, processes))
-    with closing(ahead):
+    with closing(log), closing(ahead):
         for after, micro_batches in ahead:
             rate = learning_rate(recipe, progress.step)
             set_rate(chosen, rate)
@@ -95,12 +88,9 @@ def train(
             for _ in range(stage.passes):
                 losses = _step(spread, chosen, acted, progress.step, processes)
             progress = after
-            bar.update()
-            if writer is not None and (progress.step % recipe.log_every == 0 or progress.step == 1):
-                for name, value in losses.items():
-                    writer.add_scalar(f"train/{name}", value, progress.step)
-                writer.add_scalar("train/learning_rate", rate, progress.step)
-                bar.set_postfix({name: f"{value:.3f}" for name, value in losses.items()})
+            log.advance()
+            if progress.step % recipe.log_every == 0 or progress.step == 1:
+                log.losses(progress.step, losses, rate)
             done = progress.step == recipe.steps
             # All stop when the clock of one of them says so.
             stop = done or bool(processes.summed(torch.tensor([float(time.monotonic() > end)]))[0] > 0)
@@ -109,19 +99,12 @@ def train(
                 if processes.leads:
                     _save(stage, weights, optimiser_states, progress, output)
                 processes.wait()
-            if (
-                validation is not None
-                and recipe.validate_every
-                and (progress.step % recipe.validate_every == 0 or done)
-            ):
+            due = recipe.validate_every and (progress.step % recipe.validate_every == 0 or done)
+            if validation is not None and due:
                 figures = _validated(stage, validation, processes)
-                if writer is not None:
-                    _tell(figures, progress.step, writer, folder)
+                log.validation(progress.step, figures)
             if stop:
                 break
-    bar.close()
-    if writer is not None:
-        writer.close()
     return Run(progress.step, progress.step == recipe.steps, figures)
 
 
@@ -267,12 +250,3 @@ def _validated(stage: Stage, validation: Corpus, processes: Processes) -> dict[s
         stage.train()
     processes.wait()
     return figures
-
-
-def _tell(figures: dict[str, float], step: int, writer: SummaryWriter, folder: Path) -> None:
-    for name, value in figures.items():
-        writer.add_scalar(f"validation/{name}", value, step)
-    with (folder / "figures.jsonl").open("a") as file:
-        file.write(json.dumps({"step": step, **{name: round(value, 4) for name, value in figures.items()}}) + "\n")
-    shown = ", ".join(f"{name} {value:.3f}" for name, value in itertools.islice(figures.items(), 8))
-    tqdm.write(f"step {step}: {shown}", file=sys.stderr)
