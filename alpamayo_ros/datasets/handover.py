@@ -21,7 +21,7 @@ from alpamayo_ros.simulation.world import World
 BETWEEN = 20
 """Ticks between the takeovers, each of which is a drive of its own; the last one is so many ticks before the end."""
 BEHIND = 40
-"""Ticks from which samples are taken behind the last takeover, as after a disturbance."""
+"""Ticks from which samples are taken behind the last takeover, as after a disturbance, if the scenario has as many."""
 
 
 _OF_A_SCENE = ("kind", "seed", "variant", "tallies", "actions", "failure")

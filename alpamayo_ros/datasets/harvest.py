@@ -12,8 +12,10 @@ from alpamayo_ros.datasets.labels import Rejection, agreeing, label
 from alpamayo_ros.datasets.plan import DatasetPlan
 from alpamayo_ros.datasets.sample import Sample, encode
 from alpamayo_ros.datasets.shard import Members
+from alpamayo_ros.simulation.episode import Episode, drive_expert
 from alpamayo_ros.simulation.keyframe import find_keyframes
-from alpamayo_ros.simulation.scoring import is_wrong_lane, score_drive
+from alpamayo_ros.simulation.scenarios import build
+from alpamayo_ros.simulation.scoring import is_off_road, is_wrong_lane, score_drive
 from alpamayo_ros.simulation.world import DURATION, PERIOD
 from alpamayo_ros.types.rig import default_rig
 
@@ -46,14 +48,14 @@ def harvest(plan: DatasetPlan, kind: str, seed: int, variant: str) -> Harvest:
     if plan.driven:
         driven = plan.by_model(kind, seed, variant)
         for span in driven.spans(FIRST, LAST):
-            drive = Drive(driven.taken_over(span.start, TICKS), rig)
+            drive = Drive(_on_the_road(driven.taken_over(span.start, TICKS)), rig)
             _gather(found, plan, drive, _moments(drive, plan.every, span.start, span.stop - 1), span.start)
     elif plan.disturbance:
         disturbance = Disturbance.drawn(kind, seed, variant, plan.disturbance)
-        drive = Drive(drive_disturbed(kind, seed, variant, disturbance, TICKS), rig)
+        drive = Drive(_on_the_road(drive_disturbed(kind, seed, variant, disturbance, TICKS)), rig)
         _gather(found, plan, drive, _moments(drive, plan.every, disturbance.stop, disturbance.stop + RECOVERY))
     else:
-        drive = Drive.by_expert(kind, seed, variant, rig, ticks=TICKS)
+        drive = Drive(_on_the_road(drive_expert(build(kind, seed, variant), ticks=TICKS)), rig)
         _gather(found, plan, drive, _moments(drive, plan.every))
     return found
 
@@ -99,6 +101,13 @@ def _moments(drive: Drive, every: int, first: int = FIRST, last: int | None = No
         if first <= frame.tick <= last:
             chosen[frame.tick] = str(frame.rule)
     return dict(sorted(chosen.items()))
+
+
+def _on_the_road(episode: Episode) -> Episode:
+    """The drive as long as its road: that may end soon after the scenario does."""
+    worlds, roads = episode.worlds, episode.worlds[0].scenario.roads
+    end = next((tick for tick in range(LAST, len(worlds)) if is_off_road(worlds[tick].ego, roads)), len(worlds))
+    return Episode(worlds[:end], episode.minds[: end - 1], episode.intents[: end - 1])
 
 
 def _fault(drive: Drive, first: int) -> str | None:

@@ -1,8 +1,8 @@
-"""Whether the words and the motion of a plan agree: one table of rules, decision by decision, on both axes.
+"""Whether the words and the motion of a plan agree, decision by decision, on both axes.
 
 The idea is Alpamayo-R1's consistency reward (arXiv 2511.00088, section 5.3.2): meta-actions of the trajectory are
 matched with the intent read from the trace; 1 if and only if both axes agree, and 0 for what cannot be read. No rule
-table is public. The one below is ours. Its principles:
+table is public. Ours is in `consistency_rules`. Its principles:
 
 - A decision is the *first* change of behavior; what comes later in the 6.4 s is left free, unless it denies the words
   (to speed away before the stop, to halt while tracking the target speed).
@@ -19,10 +19,26 @@ table is public. The one below is ours. Its principles:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 from alpamayo_ros.reasoning.causes import AnyDecision, may_cause
-from alpamayo_ros.reasoning.meta_actions import CUT_SPEEDS, LANE_CHANGE_OFFSET, SHIFT_NET, TURN_HEADING
+from alpamayo_ros.reasoning.consistency_rules import (
+    CREEPING,
+    DOWN,
+    HALT,
+    HOLD,
+    LAUNCH_SPEED,
+    OFFSET_MARGIN,
+    OUT_OF_LANE,
+    PATH_RULES,
+    SPEED_RULES,
+    STANDING,
+    STILL_DISTANCE,
+    STRONG_UP,
+    UP,
+    WITHIN_LANE,
+    PathRule,
+)
+from alpamayo_ros.reasoning.meta_actions import TURN_HEADING
 from alpamayo_ros.reasoning.vocabulary import SIDES
 from alpamayo_ros.types import (
     AxisVerdict,
@@ -39,118 +55,6 @@ from alpamayo_ros.types import (
 
 _LONG = LongitudinalDecision
 _LAT = LateralDecision
-
-# Figures of the table; all ours.
-LAUNCH_SPEED = 3.0  # m/s; below it a strong acceleration is an ordinary pull-away
-CREEPING = 2.0  # m/s
-UNCHANGED_SPEED = 2.0  # m/s; what a car that "changes nothing" may gain or lose over the horizon
-STANDING = CUT_SPEEDS[0]  # m/s; the autolabeler's boundary of standing
-STILL_DISTANCE = 1.0  # m; a plan shorter than this does not move
-# A car 1.9 m wide in a lane of 3.5 m touches the line at an offset of 0.8 m. The margin covers lanes and cars that
-# differ, and that without lane data the offset is counted from where the car was, which need not have been the center.
-LINE_OFFSET, OFFSET_MARGIN = 0.8, 0.3  # m
-WITHIN_LANE = LINE_OFFSET + OFFSET_MARGIN
-OUT_OF_LANE = LINE_OFFSET - OFFSET_MARGIN
-WHOLE_LANE = 3.0  # m; a nudge stays below, else it is a lane change
-ABORTED_OFFSET = 2.0  # m; more is no return to the lane
-
-
-_GENTLE_UP, _STRONG_UP = LongitudinalAction.GENTLE_ACCELERATE, LongitudinalAction.STRONG_ACCELERATE
-_GENTLE_DOWN, _STRONG_DOWN = LongitudinalAction.GENTLE_DECELERATE, LongitudinalAction.STRONG_DECELERATE
-_HALT, _HOLD = LongitudinalAction.STOP, LongitudinalAction.MAINTAIN_SPEED
-_NONE: frozenset[LongitudinalAction] = frozenset()
-_UP = frozenset({_GENTLE_UP, _STRONG_UP})
-_DOWN = frozenset({_GENTLE_DOWN, _STRONG_DOWN, _HALT})
-_GENTLE = frozenset({_GENTLE_UP, _GENTLE_DOWN})
-
-
-@dataclass(frozen=True)
-class _SpeedRule:
-    """What one longitudinal decision asks of the longitudinal meta-actions.
-
-    first: labels that the first change of speed may have.
-    hold: whether there may be no change at all while the car drives.
-    wait: whether the car may stand from the beginning.
-    halt: whether the car may come to a stand.
-    launch: whether it may accelerate strongly from (near) standstill.
-    after_hold: further labels of the first change, once the speed was held for a while.
-    never: labels that may not occur at all.
-    arrives: whether the plan must end standing or still slowing, with no acceleration before it stands.
-    at_most: how far the speed may leave the initial one, m/s.
-    """
-
-    first: frozenset[LongitudinalAction]
-    hold: bool
-    wait: bool
-    halt: bool
-    launch: bool = False
-    after_hold: frozenset[LongitudinalAction] = _NONE
-    never: frozenset[LongitudinalAction] = _NONE
-    arrives: bool = False
-    at_most: float = math.inf
-
-
-@dataclass(frozen=True)
-class _PathRule:
-    """What one lateral decision asks of the lane-level and lateral meta-actions.
-
-    side: the decision's own side, where it has one.
-    shifts: whether the first sideways movement must be to that side.
-    offset: (least, most) metres to that side that the car must move.
-    arrives: whether the car must reach the next lane, or still be on the way to it at the end.
-    turns: whether the heading must change to that side; else the path may neither turn off nor steer sharply.
-    moves: whether the car must move at all.
-    stays: whether the car must keep within its lane.
-    final: how far from its initial offset the car may end, metres.
-    """
-
-    side: str = ""
-    shifts: bool = False
-    offset: tuple[float, float] = (0.0, math.inf)
-    arrives: bool = False
-    turns: bool = False
-    moves: bool = False
-    stays: bool = False
-    final: float = math.inf
-
-    @property
-    def is_maneuver(self) -> bool:
-        """Whether it asks for something to happen, which may therefore be still to come."""
-        return self.shifts or self.turns or self.moves
-
-
-# The table: decision × meta-actions. Reversing agrees with no decision of the closed set.
-SPEED_RULES: dict[LongitudinalDecision | None, _SpeedRule] = {
-    #                                 first change       hold        wait         halt
-    None:                   _SpeedRule(_GENTLE,          hold=True,  wait=True,  halt=False, at_most=UNCHANGED_SPEED),
-    _LONG.SET_SPEED_TRACKING:
-                            _SpeedRule(_GENTLE,          hold=True,  wait=False, halt=False, launch=True,
-                                       never=frozenset({_STRONG_DOWN})),
-    _LONG.LEAD_OBSTACLE_FOLLOWING:
-                            _SpeedRule(_DOWN | _GENTLE,  hold=True,  wait=True,  halt=True,  launch=True),
-    # The speed of the road, once held, may be left again: the curve ends within the horizon.
-    _LONG.SPEED_ADAPTATION: _SpeedRule(_DOWN,            hold=True,  wait=False, halt=True,
-                                       after_hold=frozenset({_GENTLE_UP})),
-    _LONG.GAP_SEARCHING:    _SpeedRule(_UP | _DOWN,      hold=True,  wait=False, halt=True,  launch=True),
-    _LONG.ACCELERATION_FOR_PASSING:
-                            _SpeedRule(_UP,              hold=False, wait=False, halt=False, launch=True),
-    _LONG.YIELD:            _SpeedRule(_DOWN,            hold=False, wait=True,  halt=True),
-    _LONG.STOP_FOR_STATIC_CONSTRAINTS:
-                            _SpeedRule(_DOWN,            hold=False, wait=True,  halt=True,  arrives=True),
-}  # fmt: skip
-
-PATH_RULES: dict[LateralDecision | None, _PathRule] = {
-    None:                _PathRule(stays=True),
-    _LAT.LANE_KEEPING:   _PathRule(stays=True),
-    _LAT.MERGE_SPLIT:    _PathRule(moves=True),
-    _LAT.PULL_OVER:      _PathRule("right", shifts=True),  # right-hand traffic: the curb is on the right
-    _LAT.MANEUVER_ABORT: _PathRule(final=ABORTED_OFFSET),
-    **{_LAT(f"out_of_lane_nudge_{s}"): _PathRule(s, shifts=True, offset=(OUT_OF_LANE, WHOLE_LANE)) for s in SIDES},
-    **{_LAT(f"in_lane_nudge_{s}"): _PathRule(s, shifts=True, offset=(0.0, WITHIN_LANE)) for s in SIDES},
-    **{_LAT(f"lane_change_{s}"): _PathRule(s, shifts=True, offset=(LANE_CHANGE_OFFSET, math.inf), arrives=True)
-       for s in SIDES},
-    **{_LAT(f"turn_{s}"): _PathRule(s, turns=True) for s in SIDES},
-}  # fmt: skip
 
 # Longitudinal decisions that may hold a maneuver back: it is still to come when the plan ends standing or creeping, or,
 # while a gap is searched, at any speed.
@@ -204,22 +108,22 @@ def _speed_agrees(said: LongitudinalDecision | None, actions: MetaActions) -> bo
     rule, labels = SPEED_RULES[said], [a.action for a in actions.longitudinal]
     if LongitudinalAction.REVERSE in labels or any(label in rule.never for label in labels):
         return False
-    if labels == [_HALT]:
+    if labels == [HALT]:
         return rule.wait
     if _halts(actions) and not rule.halt:
         return False
     if max(abs(v - actions.initial_speed) for v in _speeds(actions)) > rule.at_most:
         return False
-    if labels[0] is _HALT and rule.wait:
+    if labels[0] is HALT and rule.wait:
         return True  # who waits first has done what was said, and may go on
     if rule.arrives and not _arrives(actions):
         return False
-    first = next((i for i, label in enumerate(labels) if label is not _HOLD and not (label is _HALT and i == 0)), None)
+    first = next((i for i, label in enumerate(labels) if label is not HOLD and not (label is HALT and i == 0)), None)
     if first is None:
         return rule.hold or (_halts(actions) and rule.halt)
-    if labels[first] in rule.first or (labels[first] in rule.after_hold and labels[0] is _HOLD):
+    if labels[first] in rule.first or (labels[first] in rule.after_hold and labels[0] is HOLD):
         return True
-    return rule.launch and labels[first] is _STRONG_UP and _speeds(actions)[first] <= LAUNCH_SPEED
+    return rule.launch and labels[first] is STRONG_UP and _speeds(actions)[first] <= LAUNCH_SPEED
 
 
 def _speeds(actions: MetaActions) -> list[float]:
@@ -232,27 +136,27 @@ def _speeds(actions: MetaActions) -> list[float]:
 
 def _halts(actions: MetaActions) -> bool:
     """Whether the plan comes to a stand from motion."""
-    stops = any(a.action is _HALT for a in actions.longitudinal[1:])
-    return stops or (actions.final_speed <= STANDING and actions.longitudinal[0].action is not _HALT)
+    stops = any(a.action is HALT for a in actions.longitudinal[1:])
+    return stops or (actions.final_speed <= STANDING and actions.longitudinal[0].action is not HALT)
 
 
 def _arrives(actions: MetaActions) -> bool:
     """Whether the plan stands, or still slows at the end, with no acceleration before it stands."""
     labels = [a.action for a in actions.longitudinal]
-    until = labels.index(_HALT) if _HALT in labels else len(labels)
-    slowing = labels[-1] in _DOWN or actions.final_speed <= STANDING
-    return not any(label in _UP for label in labels[:until]) and (_HALT in labels or slowing)
+    until = labels.index(HALT) if HALT in labels else len(labels)
+    slowing = labels[-1] in DOWN or actions.final_speed <= STANDING
+    return not any(label in UP for label in labels[:until]) and (HALT in labels or slowing)
 
 
 def _speed_words(actions: MetaActions) -> str:
     labels = [a.action for a in actions.longitudinal]
     if LongitudinalAction.REVERSE in labels:
         return "reverses"
-    changes = [a for a in actions.longitudinal if a.action not in (_HOLD, _HALT)]
-    parts = ["waits"] if labels[0] is _HALT and changes else []
-    parts += [f"{'accelerates' if a.action in _UP else 'slows'} by {abs(a.change):.1f} m/s" for a in changes]
+    changes = [a for a in actions.longitudinal if a.action not in (HOLD, HALT)]
+    parts = ["waits"] if labels[0] is HALT and changes else []
+    parts += [f"{'accelerates' if a.action in UP else 'slows'} by {abs(a.change):.1f} m/s" for a in changes]
     parts += ["comes to a stop"] if _halts(actions) else []
-    return ", ".join(parts) or ("stays stopped" if labels[0] is _HALT else "holds its speed")
+    return ", ".join(parts) or ("stays stopped" if labels[0] is HALT else "holds its speed")
 
 
 def _judge_path(parsed: ParsedTrace, decision: Decision, actions: MetaActions) -> AxisVerdict:
@@ -295,12 +199,13 @@ def _path_agrees(said: LateralDecision | None, actions: MetaActions) -> bool:
         # As far as the center of its lane the car comes back; what counts is how far it leaves that.
         left = actions.offset_left - max(-actions.initial_offset, 0.0)
         right = actions.offset_right - max(actions.initial_offset, 0.0)
-        changes = _changes_lane(actions) and not actions.lane_known_from_map
+        recenters = abs(actions.initial_offset + actions.final_offset) < abs(actions.initial_offset)
+        changes = _changes_lane(actions) and not recenters
         return not changes and max(left, right) <= WITHIN_LANE
     return not rule.shifts or (bool(actions.lane) and (_shifts(rule, actions) or _under_way(rule, actions)))
 
 
-def _shifts(rule: _PathRule, actions: MetaActions) -> bool:
+def _shifts(rule: PathRule, actions: MetaActions) -> bool:
     change, to_side = _sideways(rule.side)
     labels = [a.action for a in actions.lane]
     first = next((label for label in labels if label is not LaneAction.LANE_KEEP), None)
@@ -309,21 +214,21 @@ def _shifts(rule: _PathRule, actions: MetaActions) -> bool:
     return first in to_side and rule.offset[0] <= moved <= rule.offset[1] and (arrives or not rule.arrives)
 
 
-def _under_way(rule: _PathRule, actions: MetaActions) -> bool:
-    """Whether the car is off the center of its lane as the rule would have it, and goes on with that; with lane data.
+def _under_way(rule: PathRule, actions: MetaActions) -> bool:
+    """Whether the car has begun what the rule asks for, and goes on with it before it comes back to the center.
 
-    Across the line the next lane is its own: the rest of a change comes from the other side, and ends in the center.
+    The offset is from the nearest lane: who comes back from the right is not told from who arrives from there.
     """
     sign = {"left": 1.0, "right": -1.0}[rule.side]
-    begun = sign * actions.initial_offset
+    start, first = sign * actions.initial_offset, actions.lane[0].action
     _, to_side = _sideways(rule.side)
     if rule.arrives:
         ends = abs(actions.initial_offset + actions.final_offset)
-        return begun <= -OUT_OF_LANE and actions.lane[0].action in to_side and ends <= OUT_OF_LANE
-    farthest = begun + (actions.offset_left if rule.side == "left" else actions.offset_right)
-    back = (actions.offset_right if rule.side == "left" else actions.offset_left) - begun
-    stays = actions.lane[0].action in (LaneAction.LANE_KEEP, *to_side)
-    return begun >= max(SHIFT_NET, rule.offset[0]) and stays and farthest <= rule.offset[1] and back <= WITHIN_LANE
+        return start <= -rule.begun and first in to_side and ends <= OUT_OF_LANE
+    farther, back = (actions.offset_left, actions.offset_right)[:: int(sign)]
+    stays = first in (LaneAction.LANE_KEEP, *to_side)
+    within = start + farther <= rule.offset[1] and back - start <= OFFSET_MARGIN
+    return start >= rule.begun and stays and within
 
 
 def _sideways(side: str) -> tuple[LaneAction, tuple[LaneAction, LaneAction]]:
@@ -360,10 +265,12 @@ def _path_words(actions: MetaActions) -> str:
         return f"turns {side} by {degrees:.0f}°"
     if any(a.action is not LaneAction.LANE_KEEP for a in actions.lane):
         to = "left" if actions.offset_left >= actions.offset_right else "right"
-        from_side = "left" if actions.initial_offset > 0 else "right"
-        begun = f", from {abs(actions.initial_offset):.1f} m {from_side} of its lane's center"
-        moves = f"moves {max(actions.offset_left, actions.offset_right):.1f} m to the {to}"
-        return moves + (begun if abs(actions.initial_offset) >= SHIFT_NET else "")
-    if abs(actions.heading_change) >= TURN_HEADING:
-        return f"follows a path that curves {side} by {degrees:.0f}°"
-    return "keeps its lane"
+        done = f"moves {max(actions.offset_left, actions.offset_right):.1f} m to the {to}"
+    elif abs(actions.heading_change) >= TURN_HEADING:
+        done = f"follows a path that curves {side} by {degrees:.0f}°"
+    else:
+        done = "keeps its lane"
+    if abs(actions.initial_offset) < OFFSET_MARGIN:
+        return done
+    begun = "left" if actions.initial_offset > 0 else "right"
+    return f"{done}, from {abs(actions.initial_offset):.1f} m {begun} of its center"

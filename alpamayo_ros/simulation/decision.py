@@ -99,12 +99,12 @@ def decide(worlds: Sequence[World], intents: Sequence[Intent], tick: int) -> Tak
     if max(speeds[: AHEAD + 1]) < STILL and lat_from <= tick + AHEAD:
         chosen_lat, lat_cause = None, None
     keeping = chosen_lat in (None, LateralDecision.LANE_KEEPING)
-    gains = max(speeds) - speeds[0] > GAINED and min(speeds) > speeds[0] - STEADY
+    gains = speeds[-1] - speeds[0] > GAINED and min(speeds) > speeds[0] - STEADY
     if chosen_lon is LongitudinalDecision.SPEED_ADAPTATION and gains:
         chosen_lon, lon_cause = LongitudinalDecision.SET_SPEED_TRACKING, None
     if chosen_lon is LongitudinalDecision.SET_SPEED_TRACKING and not keeping and max(speeds) - min(speeds) < STEADY:
         chosen_lon = None
-    if chosen_lon is LongitudinalDecision.ACCELERATION_FOR_PASSING and max(speeds) - speeds[0] < STEADY:
+    if chosen_lon is LongitudinalDecision.ACCELERATION_FOR_PASSING and max(speeds) - min(speeds) < STEADY:
         chosen_lon = None  # fast enough to pass
     if chosen_lat is LateralDecision.MANEUVER_ABORT and chosen_lon in FOR_A_CHANGE:
         chosen_lon = None  # it served the lane change that is being given up

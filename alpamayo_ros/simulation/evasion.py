@@ -62,7 +62,7 @@ def plan_evasion(
         for o in seen
         if is_obstacle(o)
         and o.front - me.rear + (0.0 if o.speed_s < 0.5 else 4.0) > -1.0
-        and o.rear - me.front < 150.0
+        and (o.rear - me.front < 150.0 or o.actor.kind in WORKS)
         and o.left > home - half - _reach_of(o, lane_half) - (0.1 if o.actor.id in around else 0.0)
         and o.right < home + half + _reach_of(o, lane_half) + (0.1 if o.actor.id in around else 0.0)
     ]

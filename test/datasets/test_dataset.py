@@ -174,6 +174,12 @@ def test_an_unsafe_drive_teaches_nothing(monkeypatch):
     assert made.examples["unsafe_drive"] == "open_road-nominal-3: front collision with car-0"
 
 
+def test_a_road_that_ends_after_the_scenario_ends_the_drive():
+    made = harvest(plan(every=30), "right_turn", 111, "nominal")
+    assert "unsafe_drive" not in made.dropped
+    assert max(decode(*sample).tick for sample in made.samples) > 136, "but for those whose future is beyond it"
+
+
 def test_a_cause_that_no_camera_shows_is_no_label():
     drive = Drive.by_expert("slow_lead", 3, "nominal", default_rig(64, 48))
     blind = default_rig(64, 48, [CameraRole.REAR_TELE_30])

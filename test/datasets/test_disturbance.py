@@ -62,6 +62,13 @@ def test_behind_it_the_expert_drives_undisturbed(seed):
     assert abs(offset(pushed, 60 + RECOVERY) - offset(free, 60 + RECOVERY)) < 0.1
 
 
+def test_samples_lie_behind_the_latest_push_too(monkeypatch):
+    monkeypatch.setattr(Disturbance, "drawn", lambda *_: Disturbance(LAST_STOP - 20, LAST_STOP, 0.5, 1.0))
+    ticks = sorted(int(key.rsplit("-", 1)[1]) for key, _ in harvest(plan(), KIND, 3, "nominal").samples)
+    assert LAST_STOP <= ticks[0] < ticks[-1]
+    assert ticks[-1] > LAST_STOP + RECOVERY - 15
+
+
 def test_samples_begin_where_the_push_ends():
     made = harvest(plan(), KIND, 3, "nominal")
     stop = Disturbance.drawn(KIND, 3, "nominal", 2.0).stop

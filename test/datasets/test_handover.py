@@ -36,18 +36,18 @@ def written(path, *rows):
 
 @given(st.integers(1, 300))
 def test_every_tick_is_sampled_from_one_drive_at_most(length):
-    spans = ModelDrive("open_road", 0, "nominal", ((0.0, 0.0),) * length).spans(FIRST, 136)
+    spans = ModelDrive("open_road", 0, "nominal", ((0.0, 0.0),) * length).spans(FIRST, LAST)
     ticks = [tick for span in spans for tick in span]
     assert ticks == sorted(set(ticks))
     assert all(span.start >= FIRST for span in spans)
     assert all((length - span.start) % BETWEEN == 0 for span in spans)
-    assert all(span.start <= 136 for span in spans)
+    assert all(span.start <= LAST for span in spans)
     assert bool(spans) == (length >= FIRST + BETWEEN)
     if spans:
         assert spans[0].start < FIRST + BETWEEN
-        end = length - BETWEEN + BEHIND if length - BETWEEN <= 136 else spans[-1].start + BETWEEN
+        end = length - BETWEEN + BEHIND if length - BETWEEN <= LAST else spans[-1].start + BETWEEN
         assert ticks == list(range(spans[0].start, end))
-        assert length - BETWEEN <= 136 or spans[-1].start > 136 - BETWEEN
+        assert length - BETWEEN <= LAST or spans[-1].start > LAST - BETWEEN
 
 
 def test_the_expert_goes_on_from_where_the_model_had_come():

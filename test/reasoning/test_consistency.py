@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reasoning.motions import Profile, sideways, unicycle, within
 
-from alpamayo_ros.reasoning.consistency import PATH_RULES, SPEED_RULES, check_consistency
+from alpamayo_ros.reasoning.consistency import check_consistency
+from alpamayo_ros.reasoning.consistency_rules import LAUNCH_SPEED, PATH_RULES, SPEED_RULES
 from alpamayo_ros.reasoning.meta_actions import LaneTrack, meta_actions
 from alpamayo_ros.reasoning.parser import parse
 from alpamayo_ros.types import LateralDecision, LongitudinalDecision, Trajectory
@@ -224,11 +225,22 @@ def test_unread_text_never_agrees(text: str) -> None:
     assert "could not be read" in verdict.longitudinal.reason
 
 
+def test_who_hardly_moves_may_pull_away_strongly() -> None:
+    text = "Resume the target speed because the lane ahead is clear."
+    for before, agrees in ((0.0, True), (LAUNCH_SPEED - 0.5, True), (LAUNCH_SPEED + 0.5, False)):
+        assert judge(text, unicycle(before, within(0.0, 6.4, 2.0)))[0] is agrees
+
+
 def test_reasons_are_given_in_words() -> None:
     speed = check_consistency(parse(YIELD), meta_actions(unicycle(8.0, within(0.0, 6.4, 0.5)))).longitudinal
     assert speed.reason == "explained a yield but the plan accelerates by 3.2 m/s"
     path = check_consistency(parse(YIELD), meta_actions(LEFT_TURN)).lateral
     assert path.reason == "explained no change of path but the plan turns left by 72°"
+    beside = LaneTrack(np.full(65, 1.4), np.zeros(65, int))
+    nudged = check_consistency(parse("Nudge left out of the lane for the van."), meta_actions(STRAIGHT, beside)).lateral
+    assert nudged.reason == (
+        "explained a nudge left out of the lane and the plan keeps its lane, from 1.4 m left of its center"
+    )
     good = check_consistency(parse(STOP), meta_actions(TO_REST)).longitudinal
     assert good.reason.startswith("explained a stop and the plan slows by")
     assert good.reason.endswith("comes to a stop")
@@ -282,6 +294,8 @@ def test_who_comes_back_to_the_center_keeps_the_lane() -> None:
 
     shoulder = LaneTrack(2.8 * (ramp - 1.0), np.where(ramp < 0.5, -1, 0))
     assert judge(keep, shifted(2.8, 3.0), shoulder)[1]
+    across = LaneTrack(-0.9 - 1.05 * ramp, np.where(ramp < 0.8, 0, -1))
+    assert not judge(keep, shifted(-1.05, 3.0), across)[1]
     assert moved(0.0, 0.9)
     assert not moved(0.0, 1.6)
     for side in (1.0, -1.0):
@@ -301,6 +315,11 @@ def test_who_has_nudged_stays_there_before_coming_back(side: str, sign: float) -
         lane = LaneTrack(sign * (start + (to - start) * ramp), np.zeros(65, int))
         return judge(text, shifted(sign * (to - start), 2.0), lane)[1]
 
+    if side == "right":  # where the curb is
+        aside = "Pull over to the right because of the emergency vehicle behind."
+        assert held(aside, 1.4, 20, 0.0)
+        assert not held(aside, 0.3, 99, 0.3)
+        assert not held(aside, 0.9, 20, -1.0)
     assert held(out, 1.4, 20, 0.0)
     assert held(out, 1.4, 20, 1.7)
     assert held(out, 1.4, 99, 1.4)
@@ -308,7 +327,8 @@ def test_who_has_nudged_stays_there_before_coming_back(side: str, sign: float) -
     assert not held(out, 1.4, 0, 0.0)  # gives the nudge up at once
     assert not held(out, 0.4, 20, 0.0)  # never was out of the lane
     assert not held(inside, 1.4, 20, 0.0)  # is out of the lane
-    assert not held(out, 1.4, 20, -1.3)  # swerves to the other side
+    assert not held(inside, 0.2, 99, 0.2)  # is in the middle
+    assert not held(out, 1.4, 20, -0.5)  # swerves to the other side
 
 
 @pytest.mark.parametrize(("side", "sign"), [("left", 1.0), ("right", -1.0)])
@@ -321,7 +341,7 @@ def test_who_is_across_the_line_arrives_in_the_next_lane(side: str, sign: float)
 
     assert arrives(-1.4, 0.0)
     assert not arrives(-1.4, -1.0)  # stays on the line
-    assert not arrives(-0.3, 0.3)  # was in its lane all the time
+    assert not arrives(-0.6, 0.0)  # was in its lane all the time
     assert not arrives(1.4, 0.0)  # comes back
 
 
