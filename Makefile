@@ -51,8 +51,8 @@ lint: setup
 # itself. Hours; a call that was stopped goes on where it was.
 model: build
 	mkdir -p training
-	$(BIN)/alpamayo simulate dataset --seeds 0-22 --every 1.0 --dense 16 --output training/drives
-	$(BIN)/alpamayo simulate dataset --seeds 200-219 --every 0.4 --dense 16 --disturbance 1.5 --output training/disturbed
+	$(BIN)/alpamayo simulate dataset --seeds 0-47 --every 2.0 --dense 16 --output training/drives
+	$(BIN)/alpamayo simulate dataset --seeds 200-247 --every 1.0 --dense 16 --disturbance 1.5 --output training/disturbed
 	$(BIN)/alpamayo simulate dataset --seeds 900-901 --every 3.0 --dense 16 --output training/validation
 	test -d training/begin || $(BIN)/alpamayo train begin --output training/begin
 	$(TRAIN) vision --model training/begin $(DATA) --output training/vision
