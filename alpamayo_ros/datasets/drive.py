@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -11,6 +12,7 @@ import numpy as np
 from alpamayo_ros.simulation.cameras import DenseLabels, Labeller, Renderer
 from alpamayo_ros.simulation.cameras.labels import PATH_LENGTH
 from alpamayo_ros.simulation.episode import Episode, drive_expert
+from alpamayo_ros.simulation.intervention import continue_from, lamps_held
 from alpamayo_ros.simulation.motion import seen_from
 from alpamayo_ros.simulation.scenarios import build
 from alpamayo_ros.simulation.world import PERIOD, Ego, Scenario, Variant, World
@@ -108,18 +110,18 @@ class Drive:
         return EgoHistory(*(part.astype(np.float32) for part in seen_from(self.world(tick).ego, egos)))
 
     def future(self, tick: int) -> Trajectory:
-        """What the expert drove in the 6.4 s after a tick. Raises ValueError where the drive ends before."""
+        """What the expert drives in the 6.4 s after a tick if the lights stay as they are: no picture tells when they
+        will change. Raises ValueError where the drive ends before."""
         if tick + FUTURE >= len(self.episode.worlds):
             raise ValueError(f"tick {tick} has no {FUTURE} states after it; the drive has {len(self.episode.worlds)}")
-        return self.path_after(tick, FUTURE)
+        held, after = lamps_held(self.world(tick)), self.episode.worlds[tick + 1 : tick + FUTURE + 1]
+        if any(world.lamp(light) is not shown for world in after for light, shown in held.lamps.items()):
+            after = continue_from(held, self.episode.minds[tick], FUTURE).worlds[1:]
+        return _path(self.world(tick).ego, after)
 
     def path_after(self, tick: int, count: int) -> Trajectory:
-        """The waypoints of at most `count` ticks after a tick, fewer where the drive ends; all but times float32."""
-        egos = [self.world(tick + i).ego for i in range(1, count + 1) if tick + i in self.ticks]
-        columns = np.array([(ego.speed, ego.acceleration, ego.curvature) for ego in egos], np.float32).reshape(-1, 3)
-        times = PERIOD * np.arange(1, len(egos) + 1)
-        places = (part.astype(np.float32) for part in seen_from(self.world(tick).ego, egos))
-        return Trajectory(times, *places, *columns.T)
+        """What was driven in at most `count` ticks after a tick, fewer where the drive ends."""
+        return _path(self.world(tick).ego, self.episode.worlds[tick + 1 : tick + count + 1])
 
     def motions(self, rate: int) -> list[Motion]:
         """The ego vehicle `rate` times a second, from the first state to the last, the states' own times included.
@@ -134,6 +136,15 @@ class Drive:
         for before, after in pairwise(self.episode.worlds):
             found += motions_between(before.ego, after.ego, self.stamp_ns(after.tick), rate)
         return found
+
+
+def _path(start: Ego, after: Sequence[World]) -> Trajectory:
+    """The waypoints of states one period apart, seen from `start`; all but times float32."""
+    egos = [world.ego for world in after]
+    columns = np.array([(ego.speed, ego.acceleration, ego.curvature) for ego in egos], np.float32).reshape(-1, 3)
+    times = PERIOD * np.arange(1, len(egos) + 1)
+    places = (part.astype(np.float32) for part in seen_from(start, egos))
+    return Trajectory(times, *places, *columns.T)
 
 
 def motion_of(ego: Ego, stamp_ns: int) -> Motion:

@@ -2,6 +2,8 @@ import numpy as np
 import pytest
 
 from alpamayo_ros.datasets.drive import EPOCH_NS, Drive
+from alpamayo_ros.datasets.labels import agreeing, label
+from alpamayo_ros.simulation.road import Lamp
 from alpamayo_ros.timeline import EgoTrack
 from alpamayo_ros.types import CameraRole
 from alpamayo_ros.types.rig import default_rig
@@ -51,6 +53,19 @@ def test_future_continues_the_history():
     back = np.concatenate([np.zeros((1, 3)), future.positions[:15]]) - there
     np.testing.assert_allclose(back @ turn, later.positions, atol=1e-4)
     np.testing.assert_allclose(np.diff(future.speeds), 0.1 * future.accelerations[1:], atol=1e-5)
+
+
+def test_nobody_sees_when_a_light_will_turn_green():
+    """A plan made at a red light ends at its line, though the light turns green before the car is there."""
+    drive = Drive.by_expert("red_light", 110, "challenging", default_rig(64, 48))
+    tick = 80
+    assert drive.world(tick).lamp("light-0") is Lamp.RED
+    assert drive.world(tick + 40).lamp("light-0") is Lamp.GREEN
+    assert drive.path_after(tick, 64).speeds[-1] > 4.0, "what was driven after all"
+    future = drive.future(tick)
+    assert future.speeds[-1] < 0.1
+    assert agreeing(label(drive.episode, tick, drive.rig), drive.world(tick), future).sentences
+    assert not drive.world(tick).lamps, "the drive itself is left as it was"
 
 
 def test_what_lies_outside_the_drive_is_refused(drive):
