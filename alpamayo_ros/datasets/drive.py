@@ -12,7 +12,6 @@ import numpy as np
 from alpamayo_ros.simulation.cameras import DenseLabels, Labeller, Renderer
 from alpamayo_ros.simulation.cameras.labels import PATH_LENGTH
 from alpamayo_ros.simulation.episode import Episode, drive_expert
-from alpamayo_ros.simulation.intervention import continue_from, lamps_held
 from alpamayo_ros.simulation.motion import seen_from
 from alpamayo_ros.simulation.scenarios import build
 from alpamayo_ros.simulation.world import PERIOD, Ego, Scenario, Variant, World
@@ -109,19 +108,9 @@ class Drive:
         egos = [self.world(past).ego for past in range(tick - HISTORY + 1, tick + 1)]
         return EgoHistory(*(part.astype(np.float32) for part in seen_from(self.world(tick).ego, egos)))
 
-    def future(self, tick: int) -> Trajectory:
-        """What the expert drives in the 6.4 s after a tick if the lights stay as they are: no picture tells when they
-        will change. Raises ValueError where the drive ends before."""
-        if tick + FUTURE >= len(self.episode.worlds):
-            raise ValueError(f"tick {tick} has no {FUTURE} states after it; the drive has {len(self.episode.worlds)}")
-        held, after = lamps_held(self.world(tick)), self.episode.worlds[tick + 1 : tick + FUTURE + 1]
-        if any(world.lamp(light) is not shown for world in after for light, shown in held.lamps.items()):
-            after = continue_from(held, self.episode.minds[tick], FUTURE).worlds[1:]
-        return _path(self.world(tick).ego, after)
-
     def path_after(self, tick: int, count: int) -> Trajectory:
         """What was driven in at most `count` ticks after a tick, fewer where the drive ends."""
-        return _path(self.world(tick).ego, self.episode.worlds[tick + 1 : tick + count + 1])
+        return trajectory_of(self.episode.worlds[tick : tick + count + 1])
 
     def motions(self, rate: int) -> list[Motion]:
         """The ego vehicle `rate` times a second, from the first state to the last, the states' own times included.
@@ -138,12 +127,12 @@ class Drive:
         return found
 
 
-def _path(start: Ego, after: Sequence[World]) -> Trajectory:
-    """The waypoints of states one period apart, seen from `start`; all but times float32."""
-    egos = [world.ego for world in after]
+def trajectory_of(worlds: Sequence[World]) -> Trajectory:
+    """The way through states one period apart, seen from the first; all but times float32."""
+    egos = [world.ego for world in worlds[1:]]
     columns = np.array([(ego.speed, ego.acceleration, ego.curvature) for ego in egos], np.float32).reshape(-1, 3)
     times = PERIOD * np.arange(1, len(egos) + 1)
-    places = (part.astype(np.float32) for part in seen_from(start, egos))
+    places = (part.astype(np.float32) for part in seen_from(worlds[0].ego, egos))
     return Trajectory(times, *places, *columns.T)
 
 

@@ -7,12 +7,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from alpamayo_ros.datasets.disturbance import RECOVERY, Disturbance, drive_disturbed
-from alpamayo_ros.datasets.drive import FUTURE, Drive
+from alpamayo_ros.datasets.drive import FUTURE, Drive, trajectory_of
 from alpamayo_ros.datasets.labels import Rejection, agreeing, label
 from alpamayo_ros.datasets.plan import DatasetPlan
 from alpamayo_ros.datasets.sample import Sample, encode
 from alpamayo_ros.datasets.shard import Members
-from alpamayo_ros.simulation.episode import Episode, drive_expert
+from alpamayo_ros.simulation.episode import Episode, drive_expert, foreseen
 from alpamayo_ros.simulation.keyframe import find_keyframes
 from alpamayo_ros.simulation.scenarios import build
 from alpamayo_ros.simulation.scoring import is_off_road, is_wrong_lane, score_drive
@@ -70,9 +70,11 @@ def _gather(found: Harvest, plan: DatasetPlan, drive: Drive, moments: dict[int, 
         found.drop("unsafe_drive", f"{name}: {fault}", len(moments))
         return
     for tick, rule in moments.items():
-        made = label(drive.episode, tick, drive.rig, plan.others)
+        expected = foreseen(drive.episode, tick, FUTURE)
+        future = trajectory_of(expected.worlds[tick:])
+        made = label(expected, tick, drive.rig, plan.others)
         if not isinstance(made, Rejection):
-            made = agreeing(made, drive.world(tick), drive.future(tick))
+            made = agreeing(made, drive.world(tick), future)
         if isinstance(made, Rejection):
             found.drop(made.check, f"{name}-{tick}: {made.reason}")
             continue
@@ -80,7 +82,7 @@ def _gather(found: Harvest, plan: DatasetPlan, drive: Drive, moments: dict[int, 
         s, _ = place.path.project(drive.world(tick).ego.x, drive.world(tick).ego.y)
         phrasing = zlib.crc32(f"{name}-{tick}".encode()) % len(made.sentences)
         sample = Sample(
-            kind, seed, variant, tick, rule, drive.observation(tick), place.navigation_at(s), drive.future(tick),
+            kind, seed, variant, tick, rule, drive.observation(tick), place.navigation_at(s), future,
             made, phrasing, {} if labeller is None else drive.dense(tick, labeller),
         )  # fmt: skip
         found.samples.append((sample.key, encode(sample, plan.picture, plan.quality)))

@@ -7,7 +7,7 @@ accelerations and curvatures. Pictures: `Renderer(default_rig()).render_all(worl
 
 from alpamayo_ros.reasoning.comfort import comfort
 from alpamayo_ros.simulation.cameras import DenseLabels, Labeller, Renderer, Seen
-from alpamayo_ros.simulation.episode import Episode, drive_expert
+from alpamayo_ros.simulation.episode import Episode, drive_expert, foreseen
 from alpamayo_ros.simulation.expert import Command, Expert
 from alpamayo_ros.simulation.explanation import Cause, Explanation, explain
 from alpamayo_ros.simulation.intervention import Effect, effect_of, with_lamp, without
@@ -48,6 +48,7 @@ __all__ = [
     "effect_of",
     "explain",
     "find_keyframes",
+    "foreseen",
     "score_drive",
     "visible",
     "visible_in_history",

@@ -51,13 +51,6 @@ def with_lamp(world: World, light: str, lamp: Lamp) -> World:
     return changed
 
 
-def lamps_held(world: World) -> World:
-    """The world with every light kept as it is."""
-    changed = world.copy()
-    changed.lamps = {light.id: world.lamp(light.id) for light in world.scenario.roads.lights}
-    return changed
-
-
 @dataclass(frozen=True)
 class Effect:
     """What a change of the world changes in the expert's behaviour.

@@ -21,9 +21,9 @@ def advance(world: World, acceleration: float, curvature: float, blinker: str = 
     leaders = _leaders(world)
     ego_s, ego_d = world.scenario.route.path.project(world.ego.x, world.ego.y)
     for actor in world.actors:
-        if actor.events:
+        if actor.events and (not world.steady or actor.blinker in (Blinker.LEFT, Blinker.RIGHT)):
             _fire_events(actor, world, ego_s, ego_d)
-        if actor.lanes and (world.tick + len(actor.id) + ord(actor.id[-1])) % MOBIL_PERIOD == 0:
+        if actor.lanes and not world.steady and (world.tick + len(actor.id) + ord(actor.id[-1])) % MOBIL_PERIOD == 0:
             _consider_lane_change(actor, world)
     time = world.time + PERIOD
     for index, actor in enumerate(world.actors):

@@ -94,6 +94,8 @@ class World:
     """The state at one time.
 
     removed: identities of causes that an intervention has taken away. lamps: what lights are made to show by one.
+    steady_from: the tick from which on nothing begins that was not to be seen before: lights stay as they are, and
+    road users go on with what they do or have signalled.
     """
 
     scenario: Scenario
@@ -102,11 +104,16 @@ class World:
     tick: int = 0
     removed: frozenset[str] = field(default_factory=frozenset)
     lamps: dict[str, Lamp] = field(default_factory=dict)
+    steady_from: int | None = None
 
     @property
     def time(self) -> float:
         """Seconds since the start of the scenario."""
         return self.tick * PERIOD
+
+    @property
+    def steady(self) -> bool:
+        return self.steady_from is not None and self.tick >= self.steady_from
 
     @property
     def finished(self) -> bool:
@@ -128,7 +135,10 @@ class World:
 
     def lamp(self, light: str) -> Lamp:
         """What a light shows now, after interventions."""
-        return self.lamps[light] if light in self.lamps else self.scenario.roads.light(light).lamp(self.time)
+        if light in self.lamps:
+            return self.lamps[light]
+        tick = self.tick if self.steady_from is None else min(self.tick, self.steady_from)
+        return self.scenario.roads.light(light).lamp(tick * PERIOD)
 
 
 def drive(ego: Ego, acceleration: float, curvature: float, blinker: str = "off") -> Ego:

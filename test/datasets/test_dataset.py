@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from alpamayo_ros.datasets.dataset import Dataset
-from alpamayo_ros.datasets.drive import Drive
+from alpamayo_ros.datasets.drive import Drive, trajectory_of
 from alpamayo_ros.datasets.harvest import harvest
 from alpamayo_ros.datasets.labels import Rejection, agreeing, label
 from alpamayo_ros.datasets.plan import DatasetPlan
@@ -20,7 +20,7 @@ from alpamayo_ros.datasets.sample import Sample, decode, encode
 from alpamayo_ros.datasets.shard import unpack
 from alpamayo_ros.datasets.staging import DatasetError
 from alpamayo_ros.reasoning.parser import parse
-from alpamayo_ros.simulation.episode import drive_expert
+from alpamayo_ros.simulation.episode import drive_expert, foreseen
 from alpamayo_ros.simulation.keyframe import find_keyframes
 from alpamayo_ros.simulation.scenarios import build
 from alpamayo_ros.types import CameraRole
@@ -105,9 +105,10 @@ def test_samples_come_back_as_they_were_made(written):
         assert all(cause.observed for cause in sample.label.causes if cause.proximate)
     one = samples[0]
     drive = Drive.by_expert(one.kind, one.seed, one.variant, default_rig(64, 48))
-    again = label(drive.episode, one.tick, drive.rig)
-    assert agreeing(again, drive.world(one.tick), drive.future(one.tick)) == one.label
-    np.testing.assert_array_equal(one.future.positions, drive.future(one.tick).positions)
+    expected = foreseen(drive.episode, one.tick, 64)
+    future = trajectory_of(expected.worlds[one.tick :])
+    assert agreeing(label(expected, one.tick, drive.rig), drive.world(one.tick), future) == one.label
+    np.testing.assert_array_equal(one.future.positions, future.positions)
     np.testing.assert_array_equal(one.observation.ego_history.rotations, drive.history(one.tick).rotations)
     seen = drive.observation(one.tick)
     for read, made in zip(one.observation.cameras, seen.cameras, strict=True):
@@ -190,7 +191,7 @@ def test_a_cause_that_no_camera_shows_is_no_label():
 def test_words_that_the_motion_belies_are_no_label():
     drive = Drive.by_expert("open_road", 3, "nominal", default_rig(64, 48))
     made = label(drive.episode, 60, drive.rig)
-    future = drive.future(60)
+    future = drive.path_after(60, 64)
     assert agreeing(made, drive.world(60), future).sentences
     braking = np.full(64, -3.0, np.float32)
     stopping = replace(future, accelerations=braking, speeds=np.maximum(future.speeds[0] + 0.1 * np.cumsum(braking), 0))

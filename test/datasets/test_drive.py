@@ -2,8 +2,6 @@ import numpy as np
 import pytest
 
 from alpamayo_ros.datasets.drive import EPOCH_NS, Drive
-from alpamayo_ros.datasets.labels import agreeing, label
-from alpamayo_ros.simulation.road import Lamp
 from alpamayo_ros.timeline import EgoTrack
 from alpamayo_ros.types import CameraRole
 from alpamayo_ros.types.rig import default_rig
@@ -44,7 +42,7 @@ def test_speed_is_the_slope_of_the_odometry(drive):
 
 def test_future_continues_the_history():
     drive = Drive.by_expert("right_turn", 1, "nominal", default_rig(64, 48))
-    future = drive.future(100)
+    future = drive.path_after(100, 64)
     assert future.positions.shape == (64, 3)
     assert future.times[[0, -1]] == pytest.approx([0.1, 6.4])
     later = drive.history(115)
@@ -55,23 +53,8 @@ def test_future_continues_the_history():
     np.testing.assert_allclose(np.diff(future.speeds), 0.1 * future.accelerations[1:], atol=1e-5)
 
 
-def test_nobody_sees_when_a_light_will_turn_green():
-    """A plan made at a red light ends at its line, though the light turns green before the car is there."""
-    drive = Drive.by_expert("red_light", 110, "challenging", default_rig(64, 48))
-    tick = 80
-    assert drive.world(tick).lamp("light-0") is Lamp.RED
-    assert drive.world(tick + 40).lamp("light-0") is Lamp.GREEN
-    assert drive.path_after(tick, 64).speeds[-1] > 4.0, "what was driven after all"
-    future = drive.future(tick)
-    assert future.speeds[-1] < 0.1
-    assert agreeing(label(drive.episode, tick, drive.rig), drive.world(tick), future).sentences
-    assert not drive.world(tick).lamps, "the drive itself is left as it was"
-
-
 def test_what_lies_outside_the_drive_is_refused(drive):
     with pytest.raises(ValueError, match="no 16 poses before it"):
         drive.observation(14)
-    with pytest.raises(ValueError, match="no 64 states after it"):
-        drive.future(20)
     with pytest.raises(ValueError, match="no multiple"):
         drive.motions(25)

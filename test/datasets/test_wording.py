@@ -14,7 +14,7 @@ def said(kind: str, tick: int) -> tuple[Decision, float, str]:
     offered = " ".join(made.sentences).lower()
     assert "resume the target speed" in offered
     assert "hold the target speed" in offered
-    future = drive.future(tick)
+    future = drive.path_after(tick, 64)
     kept = agreeing(made, drive.world(tick), future)
     assert isinstance(kept, Label)
     return made.decision, float(future.speeds.max() - future.speeds[0]), " ".join(kept.sentences).lower()

@@ -1,0 +1,59 @@
+"""What is learned from a moment rests on what was to be seen by then."""
+
+import pytest
+
+from alpamayo_ros.datasets.drive import trajectory_of
+from alpamayo_ros.datasets.labels import Rejection, agreeing, label
+from alpamayo_ros.simulation.episode import Episode, drive_expert, foreseen
+from alpamayo_ros.simulation.road import Lamp
+from alpamayo_ros.simulation.scenarios import build
+from alpamayo_ros.types.rig import default_rig
+
+RIG = default_rig(160, 96)
+
+
+def judged(drive: Episode, tick: int) -> str:
+    """The first sentence of a moment that agrees with what the expert then drives, or why there is none."""
+    made = label(drive, tick, RIG)
+    if not isinstance(made, Rejection):
+        made = agreeing(made, drive.worlds[tick], trajectory_of(drive.worlds[tick : tick + 65]))
+    return made.check if isinstance(made, Rejection) else made.sentences[0]
+
+
+def test_nobody_sees_when_a_light_will_turn_green() -> None:
+    tick, drive = 80, drive_expert(build("red_light", 110, "challenging"))
+    assert drive.worlds[tick].lamp("light-0") is Lamp.RED
+    assert drive.worlds[tick + 40].lamp("light-0") is Lamp.GREEN
+    assert judged(drive, tick) == "inconsistent", "it does not stop after all"
+    expected = foreseen(drive, tick, 64)
+    assert len(expected.worlds) == tick + 65
+    assert expected.worlds[-1].lamp("light-0") is Lamp.RED
+    assert expected.worlds[-1].ego.speed < 0.1
+    assert judged(expected, tick) == "Keep lane and stop for the red light."
+    assert not drive.worlds[tick].steady, "the drive itself is left as it was"
+
+
+def test_nobody_sees_when_the_lead_car_will_brake() -> None:
+    drive = drive_expert(build("braking_lead", 112))
+    begins = next(t for t, world in enumerate(drive.worlds) if any(actor.braking for actor in world.actors))
+    tick = begins - 5
+    expected = foreseen(drive, tick, 64)
+    assert min(world.ego.speed for world in drive.worlds[tick : tick + 65]) < drive.worlds[tick].ego.speed - 4.0
+    assert min(world.ego.speed for world in expected.worlds[tick:]) > drive.worlds[tick].ego.speed - 0.5
+    assert "lane ahead is clear" in judged(expected, tick)
+
+
+def test_who_has_signalled_does_what_he_signalled() -> None:
+    drive = drive_expert(build("cut_in", 112))
+    signalled = next(t for t, w in enumerate(drive.worlds) if any(a.blinker in ("left", "right") for a in w.actors))
+    for tick, comes in ((signalled - 1, False), (signalled, True)):
+        world = foreseen(drive, tick, 64).worlds[-1]
+        assert any(actor.shift_start > drive.worlds[tick].time for actor in world.actors) == comes
+
+
+@pytest.mark.parametrize("kind", ["open_road", "stop_sign"])
+def test_where_nothing_begins_it_is_the_drive_itself(kind: str) -> None:
+    drive = drive_expert(build(kind, 112))
+    expected = foreseen(drive, 40, 64)
+    assert [world.ego for world in expected.worlds] == [world.ego for world in drive.worlds[:105]]
+    assert expected.intents == drive.intents[:104]
