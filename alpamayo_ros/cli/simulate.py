@@ -240,7 +240,7 @@ class _Seeds(click.ParamType):
     "--driven",
     "by_model",
     type=Path,
-    help="Drives of a model, as .scenes.jsonl of `evaluate closed-loop`: the expert takes them over every two seconds.",
+    help="Drives of a model, as .scenes.jsonl of `evaluate closed-loop`: what the expert would do there.",
 )
 @click.option("--drives-per-shard", type=click.IntRange(min=1), default=16, show_default=True)
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; by default one for each CPU core.")

@@ -80,11 +80,11 @@ class Drive:
         """What makes dense labels of this drive's pictures. Raises ValueError where they are not whole blocks."""
         return Labeller(self._renderer, block)
 
-    def dense(self, tick: int, labeller: Labeller) -> dict[CameraRole, DenseLabels]:
-        """Labels of every camera's picture at a tick; the way ahead is the one that the expert takes."""
-        way = np.array([(world.ego.x, world.ego.y) for world in self.episode.worlds[tick:]])
+    def dense(self, tick: int, labeller: Labeller, expected: Episode) -> dict[CameraRole, DenseLabels]:
+        """Labels of every camera's picture at a tick; the way ahead is the one of `expected` (see `foreseen`)."""
+        way = np.array([(world.ego.x, world.ego.y) for world in expected.worlds[tick:]])
         driven = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(way, axis=0), axis=1))])
-        # A point every 1.5 m, whatever the speed; where the drive goes on for less than 20 m, the route says the way.
+        # A point every 1.5 m, whatever the speed; where it goes on for less than 20 m, the route says the way.
         places = np.arange(0.0, min(driven[-1], PATH_LENGTH), 1.5)
         ahead = np.stack([np.interp(places, driven, way[:, axis]) for axis in (0, 1)], axis=1)
         world = self.world(tick)

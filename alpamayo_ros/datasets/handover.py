@@ -1,15 +1,14 @@
-"""Drives of a model, which the expert takes over again and again.
+"""Drives of a model with the expert beside it.
 
 A model gets into states where no expert and no random push would ever be. An evaluation in closed loop writes the
-actions of every drive; the world answers to actions only, so they lead there again. Every two seconds the expert takes
-the wheel, and what it then does is what the model should have done (DAgger: Ross et al. 2011, arXiv 1011.0686, with
-the expert's own drive in place of single labels).
+actions of every drive; the world answers to actions only, so they lead there again. What the expert would do if it took
+the wheel there is what the model should have done (DAgger: Ross et al. 2011, arXiv 1011.0686).
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from alpamayo_ros.datasets.staging import DatasetError
@@ -17,12 +16,6 @@ from alpamayo_ros.simulation.episode import Episode, drive_expert
 from alpamayo_ros.simulation.expert import Command, Expert
 from alpamayo_ros.simulation.scenarios import HELD_OUT, build
 from alpamayo_ros.simulation.world import World
-
-BETWEEN = 20
-"""Ticks between the takeovers, each of which is a drive of its own; the last one is so many ticks before the end."""
-BEHIND = 40
-"""Ticks from which samples are taken behind the last takeover, as after a disturbance, if the scenario has as many."""
-
 
 _OF_A_SCENE = ("kind", "seed", "variant", "tallies", "actions", "failure")
 """What differs between the scenes of one evaluation; the rest says what was evaluated."""
@@ -37,21 +30,16 @@ class ModelDrive:
     variant: str
     actions: tuple[tuple[float, float], ...]
 
-    def spans(self, first: int, last: int) -> list[range]:
-        """For each drive of the expert the ticks of its samples: from where it takes over, at `first` at the earliest
-        and `last` at the latest, to where the next one does."""
-        stops = range(len(self.actions) - BETWEEN, first - 1, -BETWEEN)[::-1]
-        return [range(stop, stop + (BEHIND if stop == stops[-1] else BETWEEN)) for stop in stops if stop <= last]
-
-    def taken_over(self, tick: int, ticks: int | None = None) -> Episode:
-        """The model's drive up to a tick, the expert's from there, to the end of the scenario or of `ticks` periods."""
-        passenger = Passenger(actions=self.actions[:tick])
-        return drive_expert(build(self.kind, self.seed, self.variant), passenger, ticks)
+    def watched(self) -> Episode:
+        """The model's drive; `minds[i]` is the expert that watched until tick i and could take the wheel there."""
+        passenger = Passenger(actions=self.actions)
+        drive = drive_expert(build(self.kind, self.seed, self.variant), passenger, len(self.actions))
+        return replace(drive, minds=tuple(Expert(mind.steering, mind.memory) for mind in drive.minds))
 
 
 @dataclass
 class Passenger(Expert):
-    """The expert beside a driver: it watches, so that it knows the situation, and acts when `actions` are used up."""
+    """The expert beside a driver: it watches, so that it knows the situation."""
 
     actions: tuple[tuple[float, float], ...] = ()
 
@@ -60,8 +48,6 @@ class Passenger(Expert):
 
     def act(self, world: World) -> Command:
         command = super().act(world)
-        if world.tick >= len(self.actions):
-            return command
         acceleration, curvature = self.actions[world.tick]
         return Command(acceleration, curvature, command.intent, command.blinker)
 

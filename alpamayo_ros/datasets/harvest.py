@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from alpamayo_ros.datasets.disturbance import RECOVERY, Disturbance, drive_disturbed
@@ -15,14 +16,14 @@ from alpamayo_ros.datasets.shard import Members
 from alpamayo_ros.simulation.episode import Episode, drive_expert, foreseen
 from alpamayo_ros.simulation.keyframe import find_keyframes
 from alpamayo_ros.simulation.scenarios import build
-from alpamayo_ros.simulation.scoring import is_off_road, is_wrong_lane, score_drive
-from alpamayo_ros.simulation.world import DURATION, PERIOD
+from alpamayo_ros.simulation.scoring import is_wrong_lane, score_drive
+from alpamayo_ros.simulation.world import DURATION, PERIOD, World
 from alpamayo_ros.types.rig import default_rig
 
 FIRST, LAST = 20, round(DURATION / PERIOD)
 """First and last tick of a sample: a label may rest on the two seconds before it, and a model drives to the end."""
 TICKS = LAST + FUTURE
-"""How long is driven: the last sample has its future too."""
+"""How long the expert drives: a keyframe has its future behind it."""
 
 
 @dataclass
@@ -44,46 +45,37 @@ class Harvest:
 
 def harvest(plan: DatasetPlan, kind: str, seed: int, variant: str) -> Harvest:
     """Drive, choose the moments, label them, and keep what passes. Same arguments, same bytes."""
-    rig, found = default_rig(*plan.size, roles=plan.roles), Harvest()
+    rig, first, last = default_rig(*plan.size, roles=plan.roles), FIRST, LAST
     if plan.driven:
-        driven = plan.by_model(kind, seed, variant)
-        for span in driven.spans(FIRST, LAST):
-            drive = Drive(_on_the_road(driven.taken_over(span.start, TICKS)), rig)
-            _gather(found, plan, drive, _moments(drive, plan.every, span.start, span.stop - 1), span.start)
+        episode = plan.by_model(kind, seed, variant).watched()
     elif plan.disturbance:
         disturbance = Disturbance.drawn(kind, seed, variant, plan.disturbance)
-        drive = Drive(_on_the_road(drive_disturbed(kind, seed, variant, disturbance, TICKS)), rig)
-        _gather(found, plan, drive, _moments(drive, plan.every, disturbance.stop, disturbance.stop + RECOVERY))
+        episode = drive_disturbed(kind, seed, variant, disturbance, TICKS)
+        first, last = disturbance.stop, disturbance.stop + RECOVERY
     else:
-        drive = Drive(_on_the_road(drive_expert(build(kind, seed, variant), ticks=TICKS)), rig)
-        _gather(found, plan, drive, _moments(drive, plan.every))
-    return found
-
-
-def _gather(found: Harvest, plan: DatasetPlan, drive: Drive, moments: dict[int, str | None], first: int = 0) -> None:
-    """Add the samples of a drive, which is the expert's from tick `first` on, to what was found."""
-    kind, seed, variant = drive.scenario.kind, drive.scenario.seed, str(drive.scenario.variant)
+        episode = drive_expert(build(kind, seed, variant), ticks=TICKS)
+    drive, found = Drive(episode, rig), Harvest()
     name = f"{kind}-{variant}-{seed}"
     labeller = drive.labeller(plan.dense) if plan.dense else None
-    fault = _fault(drive, first)
-    if fault is not None:
-        found.drop("unsafe_drive", f"{name}: {fault}", len(moments))
-        return
-    for tick, rule in moments.items():
-        expected = foreseen(drive.episode, tick, FUTURE)
+    for tick, rule in _moments(episode, plan.every, first, last).items():
+        world, expected = drive.world(tick), foreseen(episode, tick, FUTURE)
+        fault = _fault(expected.worlds[tick:])
+        if fault is not None:
+            found.drop("unsafe_plan", f"{name}-{tick}: {fault}")
+            continue
         future = trajectory_of(expected.worlds[tick:])
-        made = label(expected, tick, drive.rig, plan.others)
+        made = label(expected, tick, rig, plan.others)
         if not isinstance(made, Rejection):
-            made = agreeing(made, drive.world(tick), future)
+            made = agreeing(made, world, future)
         if isinstance(made, Rejection):
             found.drop(made.check, f"{name}-{tick}: {made.reason}")
             continue
-        place = drive.world(tick).scenario.route
-        s, _ = place.path.project(drive.world(tick).ego.x, drive.world(tick).ego.y)
+        place = world.scenario.route
+        s, _ = place.path.project(world.ego.x, world.ego.y)
         phrasing = zlib.crc32(f"{name}-{tick}".encode()) % len(made.sentences)
         sample = Sample(
             kind, seed, variant, tick, rule, drive.observation(tick), place.navigation_at(s), future,
-            made, phrasing, {} if labeller is None else drive.dense(tick, labeller),
+            made, phrasing, {} if labeller is None else drive.dense(tick, labeller, expected),
         )  # fmt: skip
         found.samples.append((sample.key, encode(sample, plan.picture, plan.quality)))
         found.counts[f"kind/{kind}"] += 1
@@ -91,37 +83,25 @@ def _gather(found: Harvest, plan: DatasetPlan, drive: Drive, moments: dict[int, 
         found.counts[f"longitudinal/{made.decision.longitudinal}"] += 1
         found.counts[f"lateral/{made.decision.lateral}"] += 1
         found.counts[f"keyframe/{rule or 'regular'}"] += 1
+    return found
 
 
-def _moments(drive: Drive, every: int, first: int = FIRST, last: int | None = None) -> dict[int, str | None]:
-    """Ticks to sample with the rule of a keyframe, ascending, from `first` to `last`; only where history and future are
-    there."""
-    end = len(drive.ticks) - 1 - FUTURE
-    last = end if last is None else min(last, end)
-    chosen: dict[int, str | None] = dict.fromkeys(range(first, last + 1, every)) if every else {}
-    for frame in find_keyframes(drive.episode):
-        if first <= frame.tick <= last:
+def _moments(episode: Episode, every: int, first: int, last: int) -> dict[int, str | None]:
+    """Ticks to sample with the rule of a keyframe, ascending, from `first` to `last` or to where the drive ends."""
+    ticks = range(first, min(last + 1, len(episode.minds)))
+    chosen: dict[int, str | None] = dict.fromkeys(ticks[::every]) if every else {}
+    for frame in find_keyframes(episode):
+        if frame.tick in ticks:
             chosen[frame.tick] = str(frame.rule)
     return dict(sorted(chosen.items()))
 
 
-def _on_the_road(episode: Episode) -> Episode:
-    """The drive as long as its road: that may end soon after the scenario does."""
-    worlds, roads = episode.worlds, episode.worlds[0].scenario.roads
-    end = next((tick for tick in range(LAST, len(worlds)) if is_off_road(worlds[tick].ego, roads)), len(worlds))
-    return Episode(worlds[:end], episode.minds[: end - 1], episode.intents[: end - 1])
-
-
-def _fault(drive: Drive, first: int) -> str | None:
-    """Why nothing should be learned from what the expert drives from tick `first` on.
-
-    Whoever takes over may have to find back from the wrong lane; else the expert is never in one.
-    """
-    worlds = drive.episode.worlds[first:]
+def _fault(worlds: Sequence[World]) -> str | None:
+    """Why nothing should be learned from a plan of the expert. Who takes over may have to find back from the wrong
+    lane."""
     score = score_drive(worlds)
     if score.collision is not None:
         return f"{score.collision} collision with {score.collided_with}"
     if score.off_road:
         return "off the road"
-    wrong = is_wrong_lane(worlds[-1].ego, drive.scenario.roads) if first else score.wrong_lane
-    return "in the wrong lane" if wrong else None
+    return "in the wrong lane" if is_wrong_lane(worlds[-1].ego, worlds[0].scenario.roads) else None

@@ -24,7 +24,7 @@ class DatasetPlan:
     of every picture. picture: jpg or png; quality: of jpg. dense: side in pixels of the blocks that get labels, 0 for
     none. others: things nearby that are tested for being no cause. disturbance: strength of what pushes the car off its
     way once in every drive (see `disturbance`), 0 for undisturbed drives. drives_per_shard: one shard at most is lost
-    when a run is killed. driven: drives of a model which the expert takes over (see `handover`); where there are any,
+    when a run is killed. driven: drives of a model with the expert beside it (see `handover`); where there are any,
     the drives are these, as far as seeds, kinds and variants take them in.
     """
 

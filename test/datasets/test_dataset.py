@@ -156,7 +156,7 @@ def test_dense_labels_come_along_on_request():
     made = harvest(plan(kinds=("slow_lead",), dense=16), "slow_lead", 3, "nominal").samples
     sample = decode(*made[0])
     assert list(sample.dense) == list(DEFAULT_ROLES)
-    truth = drive.dense(sample.tick, drive.labeller(16))
+    truth = drive.dense(sample.tick, drive.labeller(16), foreseen(drive.episode, sample.tick, 64))
     for role, labels in sample.dense.items():
         assert labels.block == 16
         assert labels.classes.shape == (3, 4, 12)
@@ -167,18 +167,19 @@ def test_dense_labels_come_along_on_request():
         plan(dense=20)
 
 
-def test_an_unsafe_drive_teaches_nothing(monkeypatch):
-    monkeypatch.setattr("alpamayo_ros.datasets.harvest._fault", lambda drive, first: "front collision with car-0")
+def test_an_unsafe_plan_teaches_nothing(monkeypatch):
+    monkeypatch.setattr("alpamayo_ros.datasets.harvest._fault", lambda worlds: "front collision with car-0")
     made = harvest(plan(), "open_road", 3, "nominal")
     assert not made.samples
-    assert dict(made.dropped) == {"unsafe_drive": 4}
-    assert made.examples["unsafe_drive"] == "open_road-nominal-3: front collision with car-0"
+    assert dict(made.dropped) == {"unsafe_plan": 4}
+    assert made.examples["unsafe_plan"] == "open_road-nominal-3-20: front collision with car-0"
 
 
-def test_a_road_that_ends_after_the_scenario_ends_the_drive():
+def test_a_road_that_ends_after_the_scenario_ends_no_earlier_plan():
     made = harvest(plan(every=30), "right_turn", 111, "nominal")
-    assert "unsafe_drive" not in made.dropped
-    assert max(decode(*sample).tick for sample in made.samples) > 136, "but for those whose future is beyond it"
+    assert made.dropped["unsafe_plan"] == 1
+    assert made.examples["unsafe_plan"] == "right_turn-nominal-111-200: off the road"
+    assert max(decode(*sample).tick for sample in made.samples) > 136
 
 
 def test_a_cause_that_no_camera_shows_is_no_label():
