@@ -73,14 +73,18 @@ class Explanation:
 
 
 def explain(drive: Episode, tick: int, rig: Rig, others: int = 3) -> Explanation:
-    """Explain a moment of the expert's drive, by interventions at that moment.
+    """Explain a moment of a drive that is the expert's from there on, by interventions at that moment.
 
     others: how many further actors nearby are taken away as well, to prove that they do not matter.
     """
     world, expert = drive.worlds[tick], drive.minds[tick]
     taken = decide(drive.worlds, drive.intents, tick)
     fork = _fork(drive, tick)
-    factual = continue_from(drive.worlds[fork], drive.minds[fork], HORIZON + tick - fork)
+    factual = (
+        _goes_on(drive, tick)
+        if fork == tick
+        else continue_from(drive.worlds[fork], drive.minds[fork], HORIZON + tick - fork)
+    )
     proximate = [cause for cause in (taken.longitudinal_cause, taken.lateral_cause) if cause is not None]
     if taken.decision.longitudinal is LongitudinalDecision.GAP_SEARCHING:
         # A gap is searched for the sake of a goal, whichever vehicles make it.
@@ -146,6 +150,14 @@ def _fork(drive: Episode, tick: int) -> int:
     return max(run_start(lateral, tick) - 1, tick - LONGEST_FORK, 0)
 
 
+def _goes_on(drive: Episode, tick: int) -> Episode:
+    """What the expert does from a tick on, driven again only where the drive ends before the horizon."""
+    end = tick + HORIZON
+    if end > len(drive.intents):
+        return continue_from(drive.worlds[tick], drive.minds[tick])
+    return Episode(drive.worlds[tick : end + 1], drive.minds[tick:end], drive.intents[tick:end])
+
+
 def _test(identity: str, drive: Episode, fork: int, factual: Episode, taken: Taken) -> _Verdict | None:
     """Take it away and look; None where nothing changes."""
     world = drive.worlds[fork]
@@ -184,7 +196,7 @@ def _why_go(world: World, drive: Episode, tick: int, rig: Rig) -> Cause:
             continue
         green = any(w.lamp(rule.light) is Lamp.GREEN for w in drive.worlds[tick : tick + 6])
         red = continue_from(with_lamp(world, rule.light, Lamp.RED), drive.minds[tick])
-        effect = compare(continue_from(world, drive.minds[tick]), red)
+        effect = compare(_goes_on(drive, tick), red)
         if green and effect.longitudinal:
             seen = visible_in_history(drive.worlds[max(0, tick - 20) : tick + 1], rule.light, rig)
             shown = light_component(world, rule.light, Lamp.GREEN)
