@@ -47,24 +47,36 @@ lint: setup
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The shipped model from nothing, into training/alpamayo-tiny: data, then stage after stage, at last from where it drove
-# itself. Hours; a call that was stopped goes on where it was.
+# The shipped model from nothing, into training/alpamayo-tiny: data, then stage after stage, at last twice from where it
+# drove itself. Hours; a call that was stopped goes on where it was.
 model: build
 	mkdir -p training
 	$(BIN)/alpamayo simulate dataset --seeds 0-47 --every 2.0 --dense 16 --output training/drives
 	$(BIN)/alpamayo simulate dataset --seeds 200-247 --every 1.0 --dense 16 --disturbance 1.5 --output training/disturbed
+	$(BIN)/alpamayo simulate dataset --seeds 248-259 --every 0.4 --dense 16 --disturbance 2.0 --kinds $(HALTS) --output training/halts
 	$(BIN)/alpamayo simulate dataset --seeds 900-901 --every 3.0 --dense 16 --output training/validation
 	test -d training/begin || $(BIN)/alpamayo train begin --output training/begin
 	$(TRAIN) vision --model training/begin $(DATA) --output training/vision
 	$(TRAIN) sft --model training/vision $(DATA) --output training/sft
 	$(TRAIN) expert --model training/sft $(DATA) --output training/expert
-	$(BIN)/alpamayo evaluate closed-loop --policy training/expert --seeds 300-301 --plan-every 5 $(WORKERS) --json training/driven.json
-	$(BIN)/alpamayo simulate dataset --driven training/driven.scenes.jsonl --every 0.4 --dense 16 --output training/taken-over
-	$(TRAIN) sft --model training/expert $(DATA) $(TAKEN_OVER) --set dense=0 --set steps=500 --set learning_rate=1e-3 \
-		--output training/corrected-sft
-	$(TRAIN) expert --model training/corrected-sft $(DATA) $(TAKEN_OVER) --set steps=2200 --set learning_rate=2e-3 \
-		--output training/corrected
-	$(BIN)/alpamayo train export --model training/corrected --output training/alpamayo-tiny
+	$(call corrected,expert,300-301,once,)
+	$(call corrected,once,302-303,twice,$(call own,once))
+	$(BIN)/alpamayo train export --model training/twice --output training/alpamayo-tiny
+
+HALTS := stop_sign,school_bus,red_light,red_light_behind_lead,yield_sign,crosswalk,queue,braking_lead
+
+# $(call corrected,MODEL,SEEDS,NAME,EARLIER): a model drives, and learns what the expert would have done where it came.
+define corrected
+	$(BIN)/alpamayo evaluate closed-loop --policy training/$(1) --seeds $(2) --plan-every 5 $(WORKERS) --json training/$(3).json
+	$(BIN)/alpamayo simulate dataset --driven training/$(3).scenes.jsonl --every 0.5 --dense 16 --output training/$(3)-drives
+	$(TRAIN) sft --model training/$(1) $(DATA) $(4) $(call own,$(3)) --set dense=0 --set steps=700 --set learning_rate=1e-3 \
+		--output training/$(3)-sft
+	$(TRAIN) expert --model training/$(3)-sft $(DATA) $(4) $(call own,$(3)) --set steps=1200 --set learning_rate=2e-3 \
+		--output training/$(3)
+endef
+
+# Data of a model's own drives count three times.
+own = $(foreach time,1 2 3,--data training/$(1)-drives)
 
 # What the tables compare with it: a model without words, and models that learned from one, two and all rewards. As
 # long again for the first, over an hour for each of the others.
@@ -79,7 +91,7 @@ variants: build
 
 # $(call rewarded,NAME,SETTINGS): words from rewards, then the action expert, which reads what that changed.
 define rewarded
-	$(TRAIN) grpo --model training/corrected $(DATA) $(2) --output training/$(1)-words
+	$(TRAIN) grpo --model training/twice $(DATA) $(2) --output training/$(1)-words
 	$(TRAIN) expert --model training/$(1)-words $(DATA) $(TAKEN_OVER) --set steps=400 --set learning_rate=1e-3 \
 		--output training/$(1)
 endef
@@ -103,8 +115,8 @@ tables: build
 	done; done
 
 TRAIN := $(BIN)/alpamayo train
-DATA := --data training/drives --data training/disturbed --validation training/validation
-TAKEN_OVER := --data training/taken-over
+DATA := --data training/drives --data training/disturbed --data training/halts --validation training/validation
+TAKEN_OVER := $(call own,once) $(call own,twice)
 COMPARED := trajectory-only alpamayo-tiny reasoning reasoning-consistency all-rewards
 SEEDS := 2001-2002
 WORKERS := --workers $(shell nproc)
