@@ -69,11 +69,12 @@ def lit_crowd(draft: Draft, junction: Junction, light: str) -> None:
 
 
 def red_light(draft: Draft) -> None:
-    """The light is red, or turns red, as we come; then it turns green. Challenging: a late yellow, night, rain."""
+    """The light is red, or turns red, as we come; it turns green before we are there, or long after. Challenging: a
+    late yellow, night, rain."""
     limit = draft.uniform(9.0, 14.5)
     distance = draft.braking_room(limit)
     junction = town_junction(draft, limit, distance, ((0.0,), (0.0, 3.5), (-3.5, 0.0))[draft.count(0, 2)])
-    green = draft.uniform(9.5, 12.5)
+    green = draft.uniform(9.5, 17.0)
     if draft.chance(0.7 if draft.hard else 0.4):
         yellow = distance / limit - draft.uniform(2.7, 3.4)
         phases: tuple[tuple[float, Lamp], ...] = (
@@ -99,7 +100,7 @@ def red_light_behind_lead(draft: Draft) -> None:
     junction = town_junction(
         draft, limit, draft.braking_room(limit) + 14.0, (0.0,) if draft.chance(0.5) else (0.0, 3.5)
     )
-    green = draft.uniform(10.0, 12.8)
+    green = draft.uniform(10.0, 17.0)
     light = add_lights(draft, junction, ((0.0, Lamp.RED), (green, Lamp.GREEN)))
     add_stop(draft, junction, Control.LIGHT, light)
     s = junction.line
