@@ -21,7 +21,7 @@ def judged(drive: Episode, tick: int) -> str:
 
 
 def test_nobody_sees_when_a_light_will_turn_green() -> None:
-    tick, drive = 80, drive_expert(build("red_light", 110, "challenging"))
+    tick, drive = 80, drive_expert(build("red_light", 132))
     assert drive.worlds[tick].lamp("light-0") is Lamp.RED
     assert drive.worlds[tick + 40].lamp("light-0") is Lamp.GREEN
     assert judged(drive, tick) == "inconsistent", "it does not stop after all"
