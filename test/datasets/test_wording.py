@@ -6,9 +6,9 @@ from alpamayo_ros.types import Decision, LongitudinalDecision
 from alpamayo_ros.types.rig import default_rig
 
 
-def said(kind: str, tick: int) -> tuple[Decision, float, str]:
+def said(kind: str, seed: int, tick: int) -> tuple[Decision, float, str]:
     """The decision of a moment, how much speed the expert then gains, and all that may be said of it."""
-    drive = Drive.by_expert(kind, 3, "nominal", default_rig(160, 96))
+    drive = Drive.by_expert(kind, seed, "nominal", default_rig(160, 96))
     made = label(drive.episode, tick, drive.rig, 0)
     assert isinstance(made, Label)
     offered = " ".join(made.sentences).lower()
@@ -21,13 +21,13 @@ def said(kind: str, tick: int) -> tuple[Decision, float, str]:
 
 
 @pytest.mark.parametrize(
-    ("kind", "tick", "right", "wrong"),
-    [("red_light", 120, "resume", "hold"), ("school_bus", 20, "hold", "resume")],
+    ("kind", "seed", "tick", "right", "wrong"),
+    [("red_light", 132, 120, "resume", "hold"), ("school_bus", 3, 20, "hold", "resume")],
 )
 def test_a_speed_is_resumed_when_it_grows_and_held_when_it_is_there(
-    kind: str, tick: int, right: str, wrong: str
+    kind: str, seed: int, tick: int, right: str, wrong: str
 ) -> None:
-    decision, gain, words = said(kind, tick)
+    decision, gain, words = said(kind, seed, tick)
     assert decision.longitudinal is LongitudinalDecision.SET_SPEED_TRACKING
     assert (gain > 1.0) == (right == "resume")
     assert f"{right} the target speed" in words
