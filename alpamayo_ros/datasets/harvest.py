@@ -38,8 +38,8 @@ class Harvest:
     dropped: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
 
-    def drop(self, check: str, what: str, count: int = 1) -> None:
-        self.dropped[check] += count
+    def drop(self, check: str, what: str) -> None:
+        self.dropped[check] += 1
         self.examples.setdefault(check, what)
 
 
