@@ -133,11 +133,11 @@ def yield_constraints(
         if not _must_yield(other, conflict, me, room, already, pace):
             memory.yielding.pop(other.actor.id, None)
             continue
-        needed = me.speed * me.speed / (2.0 * max(room - STANDOFF, 0.3))
+        needed = me.speed * me.speed / (2.0 * max(room, 0.3))
         if not already and needed < 1.0:
             continue
         memory.yielding[other.actor.id] = wall
-        wish = stopping(me.speed, room - STANDOFF) if room > STANDOFF + 0.3 else -2.0 - me.speed
+        wish = stopping(me.speed, room) if room > 0.3 else -2.0 - me.speed
         found.append(
             Constraint(
                 Lon.YIELD, other.actor.id, max(min(wish, 0.15 * room), -8.0), hard=needed > 3.2 and me.speed > 3.0
@@ -165,14 +165,14 @@ def _noticed(actor: Actor, world: World, memory: Memory) -> bool:
 
 
 def _wall(conflict: Conflict, me: Surroundings, world: World) -> float:
-    """Where to stand: before the crosswalk or line that belongs to the conflict, else right before it."""
-    wall = conflict.start - 1.5
+    """Where the front bumper stands: before the crosswalk or line that belongs to the conflict, else right before it."""
+    wall = conflict.start - 2.4
     for crossing in world.scenario.route.crossings:
         if crossing.start - 2.0 < conflict.stop and crossing.stop > conflict.start - 1.0:
-            wall = min(wall, crossing.start - 1.0)
+            wall = min(wall, crossing.start - 1.9)
     for rule in world.scenario.route.stops:
         if rule.s > me.front and rule.s < wall and wall - rule.s < 16.0 and rule.id not in world.removed:
-            wall = rule.s
+            wall = rule.s - STANDOFF
     return wall
 
 

@@ -19,6 +19,8 @@ from alpamayo_ros.types import LongitudinalDecision as Lon
 
 REST = 6.5
 """Seconds after an abort before the same goal is tried again."""
+EDGE_ROOM = 0.8
+"""Metres left to the edge of the road while an emergency vehicle is let past."""
 LANE_CHANGES = frozenset({Lat.LANE_CHANGE_LEFT, Lat.LANE_CHANGE_RIGHT, Lat.MERGE_SPLIT})
 NUDGES = frozenset(
     {
@@ -151,7 +153,7 @@ def _emergency(me: Surroundings, world: World) -> Neighbour | None:
 
 def _give_way(me: Surroundings, route: Route, mind: Steering, other: Neighbour) -> list[Constraint]:
     """To the right edge and slowly, until the emergency vehicle is past."""
-    edge = route.edges[0] + EGO_WIDTH / 2 + 0.25
+    edge = route.edges[0] + EGO_WIDTH / 2 + EDGE_ROOM
     if mind.decision is not Lat.PULL_OVER:
         mind.around = frozenset()
         mind.move(me, min(edge, mind.home), Lat.PULL_OVER, other.actor.id)

@@ -16,7 +16,7 @@ from alpamayo_ros.simulation.world import EGO_WIDTH, Weather, World
 from alpamayo_ros.types import LongitudinalDecision as Lon
 
 IDM = Idm(headway=1.5, standstill=2.5, acceleration=1.5, braking=2.0)
-STANDOFF = 0.9
+STANDOFF = 2.0
 """Where the front bumper stands before a line, metres."""
 YIELD_SPEED = 4.0
 """At which a yield line is reached when nobody is in sight, m/s."""
