@@ -11,7 +11,8 @@ from alpamayo_ros.simulation.following import Idm, mobil
 from alpamayo_ros.simulation.offset_plan import OffsetPlan
 from alpamayo_ros.simulation.scenarios import KINDS, build
 from alpamayo_ros.simulation.scoring import score_drive
-from alpamayo_ros.simulation.world import MAX_ACCELERATION, MAX_CURVATURE, Variant
+from alpamayo_ros.simulation.surroundings import FRONT, look_around
+from alpamayo_ros.simulation.world import EGO_WIDTH, MAX_ACCELERATION, MAX_CURVATURE, Variant
 
 DIGEST = """
 from alpamayo_ros.simulation.episode import drive_expert
@@ -59,6 +60,23 @@ def test_the_expert_drives_every_kind(kind: str) -> None:
     actions = np.array([(world.ego.acceleration, world.ego.curvature) for world in drive.worlds])
     assert np.abs(actions[:, 0]).max() <= MAX_ACCELERATION
     assert np.abs(actions[:, 1]).max() <= MAX_CURVATURE
+
+
+def test_the_expert_stands_clear_of_a_stop_line() -> None:
+    drive = drive_expert(build("stop_sign", 3, Variant.CHALLENGING))
+    route = drive.worlds[0].scenario.route
+    standing = [world.ego for world in drive.worlds[20:] if world.ego.speed < 0.1]
+    rooms = [route.stops[0].s - FRONT - route.path.project(ego.x, ego.y)[0] for ego in standing]
+    assert rooms
+    assert 1.5 < min(rooms) <= max(rooms) < 3.0
+
+
+def test_the_expert_leaves_room_to_the_edge_for_an_emergency_vehicle() -> None:
+    drive = drive_expert(build("emergency_oncoming", 3, Variant.CHALLENGING))
+    aside = min(look_around(world).d for world in drive.worlds)
+    room = aside - EGO_WIDTH / 2 - drive.worlds[0].scenario.route.edges[0]
+    assert aside < -1.5
+    assert 0.6 < room < 1.0
 
 
 def test_a_run_does_not_change_its_scenario() -> None:
