@@ -165,7 +165,7 @@ def _noticed(actor: Actor, world: World, memory: Memory) -> bool:
 
 
 def _wall(conflict: Conflict, me: Surroundings, world: World) -> float:
-    """Where the front bumper stands: before the crosswalk or line that belongs to the conflict, else right before it."""
+    """Where the front bumper stands: before the crosswalk or line that belongs to the conflict, else before it."""
     wall = conflict.start - 2.4
     for crossing in world.scenario.route.crossings:
         if crossing.start - 2.0 < conflict.stop and crossing.stop > conflict.start - 1.0:
