@@ -10,19 +10,23 @@ on a straight road its own lateral shift is taken for the offset, and on a curve
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from alpamayo_ros.reasoning.segments import (
+    AnyAction,
+    Segment,
+    absorb,
+    cut,
+    join,
+    mean_reflected,
+    mean_shrunk,
+    with_hysteresis,
+)
 from alpamayo_ros.types import LaneAction, LateralAction, LongitudinalAction, MetaAction, MetaActions, Trajectory
 
 TICK = 0.1  # s; the autolabeler's DELTA_TIMESTAMP, and the step of the action space
-
-# Segmentation, all levels (autolabeler).
-SMOOTHING_TICKS = 5
-HYSTERESIS = 0.15  # of the threshold, on acceleration only
-NO_RECUT_TICKS = 3  # after a cut, and before the end
 
 # Longitudinal (autolabeler, processor/longitudinal).
 CUT_ACCELERATIONS = (0.1, -0.1, 1.25, -1.25)  # m/s²
@@ -105,7 +109,7 @@ def segment_motion(
 
     steps = np.linalg.norm(np.diff(positions, axis=0), axis=1)  # (T-1,)
     turns = _wrapped(np.diff(headings))  # (T-1,)
-    turns_smooth = _mean_reflected(turns)
+    turns_smooth = mean_reflected(turns)
     rates = np.where(steps > STANDSTILL_STEP, turns_smooth / np.maximum(steps, STANDSTILL_STEP), 0.0)
     heading_change = float(turns.sum())
     offsets = lane.offsets - lane.offsets[0] if lane is not None else _own_offsets(positions, headings, heading_change)
@@ -128,15 +132,15 @@ def segment_motion(
 
 def _longitudinal(speeds: np.ndarray) -> tuple[MetaAction, ...]:
     accelerations = np.diff(speeds) / TICK
-    smooth = _mean_shrunk(np.concatenate([accelerations[:1], accelerations]))
+    smooth = mean_shrunk(np.concatenate([accelerations[:1], accelerations]))
     states = [speeds >= threshold for threshold in CUT_SPEEDS]
-    states += [_with_hysteresis(smooth, threshold) for threshold in CUT_ACCELERATIONS]
+    states += [with_hysteresis(smooth, threshold) for threshold in CUT_ACCELERATIONS]
     segments = []
-    for start, end in _cuts(states, last=len(speeds) - 1):
+    for start, end in cut(states, last=len(speeds) - 1):
         change = float(speeds[end] - speeds[start])
         label = _longitudinal_label(float(speeds[start:end].mean()), change / ((end - start) * TICK), change)
-        segments.append(_Segment(label, start, end, change))
-    return _actions(_absorbed(segments, _longitudinal_minimum))
+        segments.append(Segment(label, start, end, change))
+    return _actions(absorb(segments, _longitudinal_minimum))
 
 
 def _longitudinal_label(speed: float, acceleration: float, change: float) -> LongitudinalAction:
@@ -162,12 +166,12 @@ def _longitudinal_minimum(action: AnyAction) -> int:
 def _lateral(speeds: np.ndarray, steps: np.ndarray, turns: np.ndarray, rates: np.ndarray) -> tuple[MetaAction, ...]:
     states = [speeds[:-1] >= CUT_REVERSE_SPEED] + [rates >= threshold for threshold in CUT_RATES]
     segments = []
-    for start, end in _cuts(states, last=len(rates)):
+    for start, end in cut(states, last=len(rates)):
         heading, distance = float(turns[start:end].sum()), float(steps[start:end].sum())
         rate = heading / distance if distance > STANDSTILL_STEP else 0.0
         label = _lateral_label(float(speeds[start:end].mean()), rate, heading)
-        segments.append(_Segment(label, start, end, heading))
-    return _actions(_absorbed(segments, lambda _: LATERAL_MIN_TICKS))
+        segments.append(Segment(label, start, end, heading))
+    return _actions(absorb(segments, lambda _: LATERAL_MIN_TICKS))
 
 
 def _lateral_label(speed: float, rate: float, heading: float) -> LateralAction:
@@ -190,18 +194,32 @@ def _lane_level(
     """Lane-level segments. Without offsets only a turn shows; a path that curves otherwise says nothing of its lane."""
     sideways = np.diff(offsets) if offsets is not None else np.zeros_like(steps)
     moving = steps > STANDSTILL_STEP
-    lateral_rates = np.where(moving, _mean_reflected(sideways) / np.maximum(steps, STANDSTILL_STEP), 0.0)
+    lateral_rates = np.where(moving, mean_reflected(sideways) / np.maximum(steps, STANDSTILL_STEP), 0.0)
     states = [lateral_rates >= threshold for threshold in CUT_LATERAL_RATES]
     states += [rates >= threshold for threshold in (TURN_RATE, -TURN_RATE)]
     segments = []
-    for start, end in _cuts(states, last=len(steps)):
+    for start, end in cut(states, last=len(steps)):
         heading, distance = float(turns[start:end].sum()), float(steps[start:end].sum())
         net = float(sideways[start:end].sum())
         changed = bool((ids[start : end + 1] != ids[start]).any()) if ids is not None else None
-        segments.append(_Segment(_lane_label(heading, net, distance, changed), start, end, net))
+        segments.append(Segment(_lane_label(heading, net, distance, changed), start, end, net))
     segments = _merged_into_previous(segments)
     turn = any(s.action in (LaneAction.TURN_LEFT, LaneAction.TURN_RIGHT) for s in segments)
     return _actions(segments) if offsets is not None or turn else ()
+
+
+def _merged_into_previous(segments: list[Segment]) -> list[Segment]:
+    """The lane level's own rule: a short segment goes to the one before it (the first one: to the one after)."""
+    rest = join(segments)
+    i = 0
+    while i < len(rest):
+        change = rest[i].action in (LaneAction.LANE_CHANGE_LEFT, LaneAction.LANE_CHANGE_RIGHT)
+        if len(rest) > 1 and rest[i].ticks < (LANE_CHANGE_MIN_TICKS if change else LANE_MIN_TICKS):
+            rest[i - 1 if i else 1].take(rest[i])
+            del rest[i]
+        else:
+            i += 1
+    return join(rest)
 
 
 def _lane_label(heading: float, net: float, distance: float, lane_changed: bool | None) -> LaneAction:
@@ -230,122 +248,8 @@ def _own_offsets(positions: np.ndarray, headings: np.ndarray, heading_change: fl
     return offsets
 
 
-AnyAction = LongitudinalAction | LateralAction | LaneAction
-
-
-@dataclass
-class _Segment:
-    """Ticks [start, end); halves occur when a short segment is split between its neighbors."""
-
-    action: AnyAction
-    start: float
-    end: float
-    change: float
-
-    @property
-    def ticks(self) -> float:
-        return self.end - self.start
-
-    def take(self, other: _Segment) -> None:
-        """Extend over `other`, which lies beside it, and keep the own label."""
-        self.start, self.end = min(self.start, other.start), max(self.end, other.end)
-        self.change += other.change
-
-
-def _cuts(states: Sequence[np.ndarray], last: int) -> list[tuple[int, int]]:
-    """Segments between ticks at which any state flips; `last` ends the last one."""
-    table = np.stack(states)
-    ticks = table.shape[1]
-    segments, start, i = [], 0, 1
-    while i < ticks:
-        if (table[:, i] != table[:, start]).any() and ticks - i > NO_RECUT_TICKS:
-            segments.append((start, i))
-            start = i
-            i += NO_RECUT_TICKS
-        else:
-            i += 1
-    segments.append((start, last))
-    return segments
-
-
-def _absorbed(segments: list[_Segment], minimum: Callable[[AnyAction], int]) -> list[_Segment]:
-    """Short segments gone: into both neighbors when these are alike (which become one), else half to each."""
-    rest = _joined(segments)
-    i = 0
-    while i < len(rest):
-        segment = rest[i]
-        if len(rest) == 1 or segment.ticks >= minimum(segment.action):
-            i += 1
-        elif 0 < i < len(rest) - 1:
-            before, after = rest[i - 1], rest[i + 1]
-            if before.action == after.action:
-                before.take(segment)
-                before.take(after)
-                del rest[i : i + 2]
-                i -= 1
-            else:
-                middle = (segment.start + segment.end) / 2
-                before.take(_Segment(before.action, segment.start, middle, segment.change / 2))
-                after.take(_Segment(after.action, middle, segment.end, segment.change / 2))
-                del rest[i]
-        else:
-            rest[i - 1 if i else 1].take(segment)
-            del rest[i]
-    return _joined(rest)
-
-
-def _merged_into_previous(segments: list[_Segment]) -> list[_Segment]:
-    """The lane level's own rule: a short segment goes to the one before it (the first one: to the one after)."""
-    rest = _joined(segments)
-    i = 0
-    while i < len(rest):
-        change = rest[i].action in (LaneAction.LANE_CHANGE_LEFT, LaneAction.LANE_CHANGE_RIGHT)
-        if len(rest) > 1 and rest[i].ticks < (LANE_CHANGE_MIN_TICKS if change else LANE_MIN_TICKS):
-            rest[i - 1 if i else 1].take(rest[i])
-            del rest[i]
-        else:
-            i += 1
-    return _joined(rest)
-
-
-def _joined(segments: list[_Segment]) -> list[_Segment]:
-    """Neighbors of one label made one."""
-    out: list[_Segment] = []
-    for segment in segments:
-        if out and out[-1].action == segment.action:
-            out[-1].take(segment)
-        else:
-            out.append(segment)
-    return out
-
-
-def _actions(segments: list[_Segment]) -> tuple[MetaAction, ...]:
+def _actions(segments: list[Segment]) -> tuple[MetaAction, ...]:
     return tuple(MetaAction(s.action, s.start * TICK, s.end * TICK, s.change) for s in segments)
-
-
-def _with_hysteresis(series: np.ndarray, threshold: float) -> np.ndarray:
-    """(T,) bool: above `threshold`, left and entered only 15 % beyond it."""
-    upper, lower = threshold + HYSTERESIS * abs(threshold), threshold - HYSTERESIS * abs(threshold)
-    out = np.empty(len(series), dtype=bool)
-    above = bool(series[0] >= threshold)
-    for i, value in enumerate(series):
-        if i:
-            above = bool(value >= lower) if above else bool(value >= upper)
-        out[i] = above
-    return out
-
-
-def _mean_shrunk(series: np.ndarray) -> np.ndarray:
-    """Centered mean over 5 ticks, over fewer at the ends."""
-    kernel = np.ones(SMOOTHING_TICKS)
-    means: np.ndarray = np.convolve(series, kernel, "same") / np.convolve(np.ones_like(series), kernel, "same")
-    return means if len(series) >= SMOOTHING_TICKS else np.full_like(series, series.mean())
-
-
-def _mean_reflected(series: np.ndarray) -> np.ndarray:
-    """Centered mean over 5 ticks, the ends mirrored."""
-    half = min(SMOOTHING_TICKS // 2, len(series) - 1)
-    return np.convolve(np.pad(series, half, mode="reflect"), np.ones(2 * half + 1) / (2 * half + 1), "valid")
 
 
 def _wrapped(angles: np.ndarray) -> np.ndarray:
