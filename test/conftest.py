@@ -4,6 +4,7 @@ import itertools
 import os
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 
 from alpamayo_ros.nodes.domains import DOMAINS, own_domain
@@ -12,6 +13,10 @@ os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
 # Before torch is imported, and for all processes that are started. Threads that wait for each other over tiny tensors
 # do nothing else: on two busy cores a plan of the shipped model takes twenty times the processor time with them.
 os.environ["OMP_NUM_THREADS"] = "1"
+
+# How long an example takes says how busy the machine is, not whether the code is right.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # In turn, as what a test leaves behind may still be heard for a moment.
 _domains = itertools.cycle(DOMAINS)

@@ -56,8 +56,8 @@ from alpamayo_ros.types import (
 _LONG = LongitudinalDecision
 _LAT = LateralDecision
 
-# Longitudinal decisions that may hold a maneuver back: it is still to come when the plan ends standing or creeping, or,
-# while a gap is searched, at any speed.
+# Longitudinal decisions that may hold a maneuver back: it is still to come when the plan stands or creeps for a while,
+# or, while a gap is searched, at any speed.
 _HOLDS_BACK = (_LONG.YIELD, _LONG.STOP_FOR_STATIC_CONSTRAINTS, _LONG.LEAD_OBSTACLE_FOLLOWING)
 
 _EXPLAINED: dict[AnyDecision | None, str] = {
@@ -181,7 +181,7 @@ def _held_back(decision: Decision, actions: MetaActions) -> bool:
     away = {"left": actions.offset_right, "right": actions.offset_left}.get(rule.side, 0.0)
     if not rule.is_maneuver or away > WITHIN_LANE or _turn_toward(rule.side, actions) <= -TURN_HEADING:
         return False
-    creeps = actions.final_speed <= CREEPING
+    creeps = min(_speeds(actions)) <= CREEPING
     return (creeps and decision.longitudinal in _HOLDS_BACK) or decision.longitudinal is _LONG.GAP_SEARCHING
 
 

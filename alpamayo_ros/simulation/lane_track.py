@@ -24,7 +24,11 @@ def lane_track(world: World, trajectory: Trajectory) -> LaneTrack:
 
 
 def home_lane(world: World) -> float:
-    """Offset on the route, in metres, of the centre of the lane that the ego vehicle is in."""
+    """Offset on the route, in metres, of the centre of the nearest lane of the ego vehicle's direction.
+
+    Who is on the side of oncoming traffic is not in a lane there, but out of its own.
+    """
     route = world.scenario.route
     across = route.path.project(world.ego.x, world.ego.y)[1]
-    return min([0.0, *(lane.offset for lane in route.neighbours)], key=lambda lane: abs(lane - across))
+    lanes = [0.0, *(lane.offset for lane in route.neighbours if lane.same_direction)]
+    return min(lanes, key=lambda lane: abs(lane - across))

@@ -167,7 +167,7 @@ def test_guidance_behind_the_end_of_text_as_a_word():
     top_p=st.sampled_from([None, 0.5, 0.98, 1.0]),
     top_k=st.sampled_from([None, 1, 5, 100]),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_short_way_leads_to_the_same_token(seed, width, sharpness, temperature, top_p, top_k):
     generator = torch.Generator().manual_seed(seed)
     logits = sharpness * torch.randn(2, 3, width, generator=generator)

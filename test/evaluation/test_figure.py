@@ -19,7 +19,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
     assert 0.90 <= covered / 300 <= 0.98
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.floats(0, 50), st.floats(0.1, 20)), min_size=1, max_size=40))
 def test_the_value_lies_in_its_interval_and_comes_again(rows: list[tuple[float, float]]) -> None:
     shares, wholes = np.array(rows).T

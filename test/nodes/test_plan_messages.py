@@ -174,7 +174,7 @@ def test_times_do_not_drift(dtype):
 
 
 @pytest.mark.parametrize("types", TYPES)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     speed=st.floats(0.0, 35.0), acceleration=st.floats(-6.0, 3.0), curvature=st.floats(-0.15, 0.15),
     roll=st.floats(-0.3, 0.3), pitch=st.floats(-0.3, 0.3),

@@ -71,7 +71,7 @@ def test_every_sentence_with_one_cause_is_read_back(decision: Decision) -> None:
         assert 8 <= len(text.split()) <= 18
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.filter_too_much])
+@settings(max_examples=400, suppress_health_check=[HealthCheck.filter_too_much])
 @given(data=st.data(), variant=st.integers(0, 10**9))
 def test_every_sentence_with_two_causes_is_read_back_and_is_of_quality(data: st.DataObject, variant: int) -> None:
     decision = data.draw(st.sampled_from(DECISIONS))

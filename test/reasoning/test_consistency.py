@@ -263,6 +263,8 @@ def test_a_maneuver_may_wait_for_the_decision_that_holds_it_back() -> None:
     turn = "Yield to the oncoming car and turn left because the route turns left ahead."
     assert judge(turn, TO_REST) == (True, True)
     assert judge(turn, STAND) == (True, True)
+    assert judge(turn, REST_AND_GO) == (True, True)
+    assert judge(turn, DIP) == (True, False)
     assert judge(turn, bent(within(1.0, 3.5, -1 / 9)))[1] is False
     change = "Search for a gap and change lanes left because the car is approaching in the left lane."
     assert judge(change, GENTLE_DOWN)[1]
