@@ -19,7 +19,7 @@ from torch import Tensor
 
 from alpamayo_ros.training.corpus import Batch, Corpus
 from alpamayo_ros.training.recipe import ExpertRecipe
-from alpamayo_ros.training.sequence import Memory, bent, choose, make_sequences, stream
+from alpamayo_ros.training.sequence import Memory, choose, disguised, make_sequences, stream
 from alpamayo_ros.training.stage import Stage, Work
 from alpamayo_ros.training.validation import validate
 from alpamayo_ros.vla.model import AlpamayoModel
@@ -44,7 +44,8 @@ class ExpertStage(Stage):
     def prepare(self, batch: Batch, step: int) -> Work:
         rows, grids = self.pictures(batch)
         draws = [stream(self.recipe.seed, step, number) for number in batch.numbers]
-        batch = replace(batch, moments=bent(batch.moments, draws, self.recipe.history_noise))
+        strengths = self.recipe.history_noise_lateral, self.recipe.history_noise_longitudinal
+        batch = replace(batch, moments=disguised(batch.moments, draws, *strengths))
         choices = [
             choose(moment, draw, self.recipe.phrasing, self.recipe.navigation_dropout)
             for moment, draw in zip(batch.moments, draws, strict=True)

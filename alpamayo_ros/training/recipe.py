@@ -104,7 +104,8 @@ class SftRecipe(Recipe):
     dense: weight of the dense labels at the first step; it falls to 0 as a cosine over the run.
     phrasing: which of a label's sentences is learned, the first one or one drawn anew each time.
     navigation_dropout: part of the instructions that is left out, for guidance.
-    history_noise: lateral acceleration in m/s^2 by which the past is bent, see `sequence.bent`.
+    history_noise_lateral, history_noise_longitudinal: accelerations in m/s^2 by which the past is another one, see
+        `sequence.disguised`.
     """
 
     reasoning: float = 1.0
@@ -113,7 +114,8 @@ class SftRecipe(Recipe):
     dense: float = 0.0
     phrasing: str = "drawn"
     navigation_dropout: float = 0.1
-    history_noise: float = 0.0
+    history_noise_lateral: float = 0.0
+    history_noise_longitudinal: float = 0.0
 
     def _rules(self) -> dict[str, bool]:
         return {
@@ -128,7 +130,8 @@ class SftRecipe(Recipe):
             ),
             f"phrasing must be one of {', '.join(PHRASINGS)}": self.phrasing in PHRASINGS,
             "navigation_dropout must be in [0, 1]": 0 <= self.navigation_dropout <= 1,
-            "history_noise must be 0 or more": self.history_noise >= 0,
+            "history_noise_lateral must be 0 or more": self.history_noise_lateral >= 0,
+            "history_noise_longitudinal must be 0 or more": self.history_noise_longitudinal >= 0,
         }
 
 
@@ -139,7 +142,7 @@ class ExpertRecipe(Recipe):
     times_per_sample: flow times drawn for each sample and step; the language model reads it once for all of them.
     weighting: `uniform`; `acceleration`: an error of curvature counts as the lateral acceleration that it makes; or
         `motion`: so do the errors of speed and position that follow (see `expert_stage`).
-    history_noise: as in SftRecipe.
+    history_noise_lateral, history_noise_longitudinal: as in SftRecipe.
     """
 
     times_per_sample: int = 1
@@ -147,7 +150,8 @@ class ExpertRecipe(Recipe):
     reasoning: float = 1.0
     phrasing: str = "drawn"
     navigation_dropout: float = 0.1
-    history_noise: float = 0.0
+    history_noise_lateral: float = 0.0
+    history_noise_longitudinal: float = 0.0
 
     def _rules(self) -> dict[str, bool]:
         return {
@@ -156,7 +160,8 @@ class ExpertRecipe(Recipe):
             "reasoning must be 0 (trajectory only) or 1": self.reasoning in (0, 1),
             f"phrasing must be one of {', '.join(PHRASINGS)}": self.phrasing in PHRASINGS,
             "navigation_dropout must be in [0, 1]": 0 <= self.navigation_dropout <= 1,
-            "history_noise must be 0 or more": self.history_noise >= 0,
+            "history_noise_lateral must be 0 or more": self.history_noise_lateral >= 0,
+            "history_noise_longitudinal must be 0 or more": self.history_noise_longitudinal >= 0,
         }
 
 

@@ -20,8 +20,8 @@ from alpamayo_ros.training.sequence import (
     Ending,
     Memory,
     Sequences,
-    bent,
     choose,
+    disguised,
     make_sequences,
     stream,
 )
@@ -47,7 +47,8 @@ class SftStage(Stage):
     def prepare(self, batch: Batch, step: int) -> Work:
         rows, grids = self.pictures(batch)
         draws = [stream(self.recipe.seed, step, number) for number in batch.numbers]
-        batch = replace(batch, moments=bent(batch.moments, draws, self.recipe.history_noise))
+        strengths = self.recipe.history_noise_lateral, self.recipe.history_noise_longitudinal
+        batch = replace(batch, moments=disguised(batch.moments, draws, *strengths))
         choices = [
             choose(moment, draw, self.recipe.phrasing, self.recipe.navigation_dropout)
             for moment, draw in zip(batch.moments, draws, strict=True)

@@ -9,7 +9,7 @@ from recipes import expert, sft
 
 from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.training.expert_stage import ExpertStage
-from alpamayo_ros.training.sequence import REASONING, TRAJECTORY, Memory, bent, choose, stream
+from alpamayo_ros.training.sequence import REASONING, TRAJECTORY, Memory, choose, disguised, stream
 from alpamayo_ros.training.sft_stage import SftStage, select
 from alpamayo_ros.vla.images import preprocess
 from alpamayo_ros.vla.model import Reasoning
@@ -157,12 +157,11 @@ def test_a_share_of_every_batch_has_its_trajectory(model, corpus):
     assert sum(part.counts["trajectory"] for part in parts) == 2 * 130
 
 
-def test_a_bent_past_is_that_of_a_car_that_steered_more(corpus):
+def test_a_past_may_be_that_of_a_car_that_steered_more(corpus):
     moments = [moment for moment in corpus.moments if float(moment.history[0][0].norm()) > 8.0][:3]
     assert moments
     draws = [np.random.default_rng(number) for number in range(len(moments))]
-    assert bent(moments, draws, 0.0) == tuple(moments)
-    for moment, changed, number in zip(moments, bent(moments, draws, 0.8), range(3), strict=False):
+    for moment, changed, number in zip(moments, disguised(moments, draws, 0.8, 0.0), range(3), strict=False):
         (xyz, rotations), (before, turned) = changed.history, moment.history
         speed = float(before.diff(dim=0)[-1].norm()) / 0.1
         curvature = 0.8 * np.random.default_rng(number).standard_normal() / max(speed, 4.0) ** 2
@@ -179,6 +178,26 @@ def test_a_bent_past_is_that_of_a_car_that_steered_more(corpus):
         assert float(torch.atan2(along[1], along[0])) == pytest.approx(
             float(torch.atan2(rotations[0, 1, 0], rotations[0, 0, 0])), abs=0.02
         )
+
+
+def test_a_past_may_be_that_of_a_car_that_accelerated_more(corpus):
+    moments = [moment for moment in corpus.moments if float(moment.history[0][0].norm()) > 8.0][:3]
+    assert moments
+    draws = [np.random.default_rng(number) for number in range(len(moments))]
+    for moment, changed, number in zip(moments, disguised(moments, draws, 0.0, 1.2), range(3), strict=False):
+        speeds, before = (history[0].diff(dim=0).norm(dim=-1) / 0.1 for history in (changed.history, moment.history))
+        added = 1.2 * np.random.default_rng(number).standard_normal(2)[1] * min(float(before[-1]) / 4.0, 1.0)
+        added = min(added, float(before[0]) / 1.5)
+        torch.testing.assert_close(changed.history[1], moment.history[1])
+        ages = torch.arange(14.5, 0.0, -1.0) * 0.1
+        torch.testing.assert_close(speeds, before - added * ages, atol=0.1, rtol=0.0)
+        assert float(speeds.min()) > -1e-3
+
+
+def test_a_car_that_stands_has_no_other_past(corpus):
+    still = replace(corpus.moments[0], history=(torch.zeros(16, 3), torch.eye(3).expand(16, 3, 3)))
+    (changed,) = disguised([still], [np.random.default_rng(0)], 0.7, 1.2)
+    torch.testing.assert_close(changed.history, still.history)
 
 
 def test_pictures_of_several_shapes_are_refused(model, batch):
