@@ -54,6 +54,7 @@ model: build
 	$(BIN)/alpamayo simulate dataset --seeds 0-47 --every 2.0 --dense 16 --output training/drives
 	$(BIN)/alpamayo simulate dataset --seeds 200-247 --every 1.0 --dense 16 --disturbance 1.5 --output training/disturbed
 	$(BIN)/alpamayo simulate dataset --seeds 248-259 --every 0.4 --dense 16 --disturbance 2.0 --kinds $(HALTS) --output training/halts
+	$(BIN)/alpamayo simulate dataset --seeds 260-264 --every 0.5 --dense 16 --disturbance 3.0 --output training/far
 	$(BIN)/alpamayo simulate dataset --seeds 900-901 --every 3.0 --dense 16 --output training/validation
 	test -d training/begin || $(BIN)/alpamayo train begin --output training/begin
 	$(TRAIN) vision --model training/begin $(DATA) --output training/vision
@@ -115,7 +116,7 @@ tables: build
 	done; done
 
 TRAIN := $(BIN)/alpamayo train
-DATA := --data training/drives --data training/disturbed --data training/halts --validation training/validation
+DATA := --data training/drives --data training/disturbed --data training/halts --data training/far --validation training/validation
 TAKEN_OVER := $(call own,once) $(call own,twice)
 COMPARED := trajectory-only alpamayo-tiny reasoning reasoning-consistency all-rewards
 SEEDS := 2001-2002
