@@ -134,8 +134,8 @@ def yield_constraints(
             memory.yielding.pop(other.actor.id, None)
             continue
         needed = me.speed * me.speed / (2.0 * max(room, 0.3))
-        if not already and needed < 1.0:
-            continue
+        if not already and room > 0.3 and needed < 1.0:
+            continue  # there is time
         memory.yielding[other.actor.id] = wall
         wish = stopping(me.speed, room) if room > 0.3 else -2.0 - me.speed
         found.append(

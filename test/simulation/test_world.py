@@ -79,6 +79,11 @@ def test_the_expert_leaves_room_to_the_edge_for_an_emergency_vehicle() -> None:
     assert 0.6 < room < 1.0
 
 
+def test_the_expert_does_not_drive_off_at_somebody_who_comes_up_beside_its_bumper() -> None:
+    drive = drive_expert(build("right_turn", 2006, Variant.CHALLENGING))
+    assert not score_drive(drive.worlds).at_fault
+
+
 def test_a_run_does_not_change_its_scenario() -> None:
     scenario = build("cut_in", 5)
     first = drive_expert(scenario)
