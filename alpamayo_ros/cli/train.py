@@ -184,8 +184,10 @@ def _run(
         roles = stage.model.config.camera_roles
         held_out = None if validation is None else Corpus(find_shards([validation], unfinished=False), roles)
         corpus = Corpus(shards, roles)
+        stage.check(corpus)
         if held_out is not None:
             corpus.check_apart_from(held_out)
+            stage.check(held_out)
         if choose is not None:
             choose(stage, corpus, output, processes)
         limit = float("inf") if minutes is None else minutes

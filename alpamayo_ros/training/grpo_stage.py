@@ -23,7 +23,7 @@ from alpamayo_ros.training.recipe import GrpoRecipe
 from alpamayo_ros.training.rewards.reward import Attempt, Reward
 from alpamayo_ros.training.sequence import REASONING, TRAJECTORY, Memory, histories, prompt_ids, stream
 from alpamayo_ros.training.situation import Situation, situation_of
-from alpamayo_ros.training.stage import Stage, Work
+from alpamayo_ros.training.stage import Stage, Work, chosen_numbers
 from alpamayo_ros.training.validation import validate
 from alpamayo_ros.types import CameraRole
 from alpamayo_ros.types.rig import default_rig
@@ -31,6 +31,9 @@ from alpamayo_ros.vla.model import AlpamayoModel, Samples
 from alpamayo_ros.vla.prompt import batch_prompts
 from alpamayo_ros.vla.sampling import Sampling
 from alpamayo_ros.vla.vision_language import VisionLanguageModel, causal_mask
+
+_DRIVEN_AGAIN = 16
+"""Moments of each dataset that are tried before the first step: another simulator made all of it, or none."""
 
 
 class GrpoStage(Stage):
@@ -45,6 +48,13 @@ class GrpoStage(Stage):
         self.passes = recipe.passes
         self._rewards = rewards
         self._rig = default_rig(roles=[CameraRole(role) for role in model.config.camera_roles])
+
+    def check(self, corpus: Corpus) -> None:
+        """All moments must begin with a drive of the simulator's; a few are driven again."""
+        taken_over = [moment for moment in corpus.moments if moment.origin is None]
+        some = [corpus.moments[number] for number in chosen_numbers(corpus, _DRIVEN_AGAIN)]
+        for moment in [*taken_over, *some]:
+            situation_of(moment, self._rig)
 
     def prepare(self, batch: Batch, step: int) -> Work:
         rows, grids = self.pictures(batch)

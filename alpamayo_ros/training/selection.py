@@ -32,9 +32,6 @@ SELECTION = "selection.json"
 def keep_informative(stage: GrpoStage, corpus: Corpus, output: Path, processes: Processes) -> None:
     """Leave in the corpus what the recipe wants to train on. Raises TrainingError."""
     recipe = stage.recipe
-    taken_over = next((moment.key for moment in corpus.moments if moment.origin is None), None)
-    if taken_over is not None:
-        raise TrainingError(f"sample {taken_over} begins with a model's drive, which cannot be rewarded; leave it out")
     if not recipe.candidates:
         return
     if recipe.candidates + recipe.informative > len(corpus):

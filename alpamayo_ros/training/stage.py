@@ -39,6 +39,10 @@ class Stage(nn.Module, ABC):
         self.model = model.requires_grad_(False)
         self.recipe = recipe
 
+    def check(self, corpus: Corpus) -> None:
+        """Before the first step, of the data to train on and those to validate on. Raises TrainingError for data that
+        this stage cannot use."""
+
     @abstractmethod
     def prepare(self, batch: Batch, step: int) -> Work:
         """What the forward takes. What is drawn depends on the step and on each sample's number alone."""

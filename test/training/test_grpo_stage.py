@@ -1,5 +1,6 @@
 """Rollouts are the model's own, their probabilities are those they were drawn with, and they are rewarded as asked."""
 
+import copy
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 from recipes import grpo
 
 from alpamayo_ros.training.answers import answers_of
+from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.training.grpo_stage import GrpoStage
 from alpamayo_ros.training.rewards.choice import chosen_rewards
 from alpamayo_ros.training.rewards.endpoint import EndpointCritic
@@ -159,3 +161,19 @@ def test_disagreement_is_where_model_and_reward_prefer_others():
     assert opposed > 0.99
     assert agreed < indifferent < opposed
     assert disagreement(likely, rewards, beta=0.0).tolist() == [0.0] * 3
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda moment: replace(moment, history=(moment.history[0] + 1.0, moment.history[1])), "make the data again"),
+        (lambda moment: replace(moment, origin=None), "begins with a model's drive"),
+    ],
+)
+def test_data_that_cannot_be_driven_again_are_refused_before_the_first_step(model, corpus, change, told):
+    stage = GrpoStage(model, grpo(), [(1.0, Counting())])
+    stage.check(corpus)
+    changed = copy.copy(corpus)
+    changed.moments = [change(moment) for moment in corpus.moments]
+    with pytest.raises(TrainingError, match=told):
+        stage.check(changed)
