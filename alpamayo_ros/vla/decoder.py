@@ -94,10 +94,12 @@ class Attention(nn.Module):
         q, k = (rotate(x, *rotary).to(v.dtype) for x in (q, k))
         keys, values = cache.write(layer, k, v)
         if isinstance(mask, Tensor):
-            # Kernels that take a mask do not take grouped queries, and the one that takes both is slow and wide.
-            groups = q.shape[1] // keys.shape[1]
-            keys, values = keys.repeat_interleave(groups, dim=1), values.repeat_interleave(groups, dim=1)
-            mixed = F.scaled_dot_product_attention(q, keys, values, attn_mask=mask)
+            # Kernels that take a mask do not take grouped queries, and the one that takes both is slow and wide: the
+            # queries of a group are laid behind each other, so that no key or value is copied.
+            heads, groups = keys.shape[1], q.shape[1] // keys.shape[1]
+            grouped = q.unflatten(1, (heads, groups)).flatten(2, 3)
+            mixed = F.scaled_dot_product_attention(grouped, keys, values, attn_mask=mask.repeat(1, 1, groups, 1))
+            mixed = mixed.unflatten(2, (groups, -1)).flatten(1, 2)
         else:
             mixed = F.scaled_dot_product_attention(q, keys, values, is_causal=mask == "causal", enable_gqa=True)
         return self.o_proj(mixed.transpose(1, 2).flatten(2))
