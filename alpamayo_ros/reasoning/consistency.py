@@ -12,8 +12,8 @@ table is public. Ours is in `consistency_rules`. Its principles:
   the line already arrives in the next lane.
 - No decision on an axis means no change there. A change is still explained if a cause that the text names accounts for
   it: "Turn left since the left-turn arrow is green" says why the car pulls away.
-- Without lane data, on a curved path, lane-level words can be neither confirmed nor refuted; they pass, and the reason
-  says so.
+- Without lane data, a movement aside that a bend of the path may hide is neither confirmed nor refuted; it passes, and
+  the reason says so.
 """
 
 from __future__ import annotations
@@ -166,8 +166,12 @@ def _judge_path(parsed: ParsedTrace, decision: Decision, actions: MetaActions) -
         return AxisVerdict(True, f"explained {explained} and the plan {done}")
     if _held_back(decision, actions):
         return AxisVerdict(True, f"explained {explained}, still to come: the plan {done}")
-    if PATH_RULES[said].shifts and not actions.lane and actions.distance >= STILL_DISTANCE:
-        return AxisVerdict(True, f"explained {explained}, which a curved path without lane data does not refute")
+    if (
+        not actions.lane_known_from_map
+        and actions.distance >= STILL_DISTANCE
+        and _bend_may_hide(PATH_RULES[said], actions)
+    ):
+        return AxisVerdict(True, f"explained {explained}, which a path that bends does not refute without lane data")
     if said is None:
         named = [d for d in LateralDecision if any(may_cause(c, d) for c in parsed.components)]
         if any(_path_agrees(d, actions) for d in named if d is not _LAT.LANE_KEEPING):
@@ -229,6 +233,14 @@ def _under_way(rule: PathRule, actions: MetaActions) -> bool:
     stays = first in (LaneAction.LANE_KEEP, *to_side)
     within = start + farther <= rule.offset[1] and back - start <= OFFSET_MARGIN
     return start >= rule.begun and stays and within
+
+
+def _bend_may_hide(rule: PathRule, actions: MetaActions) -> bool:
+    """Without lane data: whether the path bends so far that the movement aside that the rule asks for may be in it."""
+    if not rule.shifts or _turned_off(actions) or _steers_sharply(actions):
+        return False
+    away = actions.offset_right if rule.side == "left" else actions.offset_left
+    return abs(actions.heading_change) * actions.distance / 2.0 > OFFSET_MARGIN >= away
 
 
 def _sideways(side: str) -> tuple[LaneAction, tuple[LaneAction, LaneAction]]:

@@ -5,7 +5,7 @@ left positive): longitudinal (speed), lateral (steering), and lane level. A leve
 crosses a threshold, every piece is classified, and pieces too short to mean anything are absorbed.
 
 The lane level needs to know the lane. With a `LaneTrack` it is exact. Without one the path itself is the only witness:
-on a straight road its own lateral shift is taken for the offset, and on a curved road nothing is claimed.
+a movement to one side and back is taken for the offset, an even bend for the road's, and in a curve nothing is claimed.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ LANE_CHANGE_MIN_TICKS = 5
 # Ours. The autolabeler cuts the lane level at ±0.01 rad/m of heading and at its map's lane decisions; with offsets
 # given instead of a map, the level is cut where the car begins or ends to move sideways, or to turn.
 CUT_LATERAL_RATES = (0.005, -0.005)  # m/m
-# Ours. Without lane data: below this net heading change the road is taken to be straight.
+# Ours. Without lane data: a path that turns farther is in a curve.
 STRAIGHT_HEADING = 0.15  # rad
 
 
@@ -112,7 +112,7 @@ def segment_motion(
     turns_smooth = mean_reflected(turns)
     rates = np.where(steps > STANDSTILL_STEP, turns_smooth / np.maximum(steps, STANDSTILL_STEP), 0.0)
     heading_change = float(turns.sum())
-    offsets = lane.offsets - lane.offsets[0] if lane is not None else _own_offsets(positions, headings, heading_change)
+    offsets = lane.offsets - lane.offsets[0] if lane is not None else _own_offsets(steps, turns)
     ids = lane.lane_ids if lane is not None else None
     return MetaActions(
         longitudinal=_longitudinal(speeds),
@@ -239,13 +239,17 @@ def _lane_label(heading: float, net: float, distance: float, lane_changed: bool 
     return LaneAction.LANE_KEEP
 
 
-def _own_offsets(positions: np.ndarray, headings: np.ndarray, heading_change: float) -> np.ndarray | None:
-    """(T,) sideways movement in the frame of the first pose, or None when the path as a whole curves."""
-    if abs(heading_change) >= STRAIGHT_HEADING:
+def _own_offsets(steps: np.ndarray, turns: np.ndarray) -> np.ndarray | None:
+    """(T,) sideways movement, or None when the path as a whole curves.
+
+    A path alone does not tell a bend from a movement across. The road is taken to bend evenly at most, to one side:
+    only what heads beyond the first and the last heading moves sideways.
+    """
+    headings = np.concatenate([[0.0], np.cumsum(turns)])
+    if abs(headings[-1]) >= STRAIGHT_HEADING:
         return None
-    left = np.array([-np.sin(headings[0]), np.cos(headings[0])])
-    offsets: np.ndarray = (positions - positions[0]) @ left
-    return offsets
+    beyond = headings - np.clip(headings, min(headings[-1], 0.0), max(headings[-1], 0.0))
+    return np.concatenate([[0.0], np.cumsum(steps * np.sin((beyond[1:] + beyond[:-1]) / 2.0))])
 
 
 def _actions(segments: list[Segment]) -> tuple[MetaAction, ...]:

@@ -116,6 +116,7 @@ def bent(curvature: Profile, speed: float = 6.0) -> Trajectory:
 
 STRAIGHT = unicycle(V)
 CURVE = unicycle(12.0, curvature=within(1.0, 6.4, 0.012))
+BEND = unicycle(12.0, curvature=within(1.0, 6.4, 0.0018))  # ends 3.8 m off the line straight ahead, heading there
 LEFT_TURN, RIGHT_TURN = bent(within(1.0, 3.5, 1 / 12)), bent(within(1.0, 3.5, -1 / 9))
 SMALL, MEDIUM, LANE = shifted(0.4, 3.0), shifted(1.3, 3.0), shifted(3.5)
 SMALL_RIGHT, MEDIUM_RIGHT, LANE_RIGHT = shifted(-0.4, 3.0), shifted(-1.3, 3.0), shifted(-3.5)
@@ -124,7 +125,7 @@ OUT_AND_BACK = shifted(1.2, 2.4, back=3.2)
 PATH_CASES: list[tuple[str, dict[str, Trajectory], dict[str, Trajectory]]] = [
     (
         "Keep lane since the oncoming truck is approaching.",
-        {"straight": STRAIGHT, "curve": CURVE, "drift": SMALL, "stand": STAND},
+        {"straight": STRAIGHT, "curve": CURVE, "bend": BEND, "drift": SMALL, "stand": STAND},
         {"lane change": LANE, "out": shifted(1.6), "turn": LEFT_TURN},
     ),
     (

@@ -102,6 +102,14 @@ def test_lane_level_without_lane_data_on_a_straight_road(sign: float) -> None:
     assert (change.offset_left > 3.0) == (sign > 0)
 
 
+@given(st.floats(3.0, 25.0), st.floats(-0.14, 0.14), st.floats(0.0, 5.0))
+def test_an_even_bend_without_lane_data_is_no_movement_across(speed: float, turned: float, begun: float) -> None:
+    curvature = turned / (speed * (6.4 - begun))
+    actions = meta_actions(unicycle(speed, curvature=lambda t: curvature if t >= begun else 0.0))
+    assert max(actions.offset_left, actions.offset_right) < 0.01
+    assert {a.action for a in actions.lane} == {LaneAction.LANE_KEEP}
+
+
 def test_lane_level_without_lane_data_is_silent_on_a_curve_but_knows_a_turn() -> None:
     assert meta_actions(unicycle(12.0, curvature=within(1.0, 6.0, 0.01))).lane == ()
     turn = meta_actions(unicycle(6.0, curvature=within(1.0, 3.5, -1 / 12)))
