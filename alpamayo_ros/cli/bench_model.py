@@ -76,16 +76,23 @@ _ticks = click.option(
     help="With --shape: declares that drafts have so many tokens right before a wrong one; without it, no drafts.",
 )  # fmt: skip
 @click.option(
+    "--decoding", type=click.Choice(["flow", "tokens"]), default="flow", show_default=True,
+    help="How the trajectory is decoded: by flow matching, or as tokens of the language model.",
+)  # fmt: skip
+@click.option(
     "--reference", type=click.Choice(["transformers"]),
     help="Also time the same weights there, tick by tick in turn, and give the ratio.",
 )  # fmt: skip
-def latency(ticks: int, kind: str, reference: str | None, as_json: bool, **asked: Any) -> None:
+def latency(ticks: int, kind: str, decoding: str, reference: str | None, as_json: bool, **asked: Any) -> None:
     """Milliseconds of each stage of a plan, p50 and p99, over consecutive ticks of one drive."""
     if reference is not None and asked["temperature"] != 0:
         raise click.UsageError("--reference needs --temperature 0: only greedily do both say the same")
+    if decoding == "tokens" and (reference is not None or asked["flow_steps"] is not None):
+        raise click.UsageError("--decoding tokens has no flow: leave out --flow-steps and --reference")
     from alpamayo_ros.evaluation.latency.latency import latency_report
 
     subject, settings = _open(**asked)
+    settings = dataclasses.replace(settings, autoregressive=decoding == "tokens")
     report = latency_report(subject, settings, ticks=ticks, kind=kind, with_reference=reference is not None)
     _print(report, _latency_lines, as_json)
 
@@ -182,6 +189,8 @@ def _heading(report: dict[str, Any]) -> list[str]:
     forced = ", forced" if report["coc_tokens_forced"] else ""
     samples = report["samples"] if isinstance(report["samples"], int) else ", ".join(map(str, report["samples"]))
     how = "greedy" if report["temperature"] == 0 else f"temperature {report['temperature']}"
+    steps = report["flow_steps"]
+    decoding = "trajectory as tokens" if steps is None else f"{steps} flow steps"
     kept = ", ".join([report["exactness"], *report["approximations"]])
     subject = (
         f"{report['shape']}: {report['parameters'] / 1e6:.1f} M parameters, {report['weights']} weights, "
@@ -190,7 +199,7 @@ def _heading(report: dict[str, Any]) -> list[str]:
     load = (
         f"{report['cameras']} cameras × {report['frames']} frames of {report['picture_size']}, "
         f"prompt {report['prompt_tokens']} tokens, reasoning {report['coc_tokens']} tokens{forced}, "
-        f"{report['flow_steps']} flow steps, K = {samples}, {how}; {kept}"
+        f"{decoding}, K = {samples}, {how}; {kept}"
     )
     lines = [subject, load]
     if report["passes"] is not None:

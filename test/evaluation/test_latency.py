@@ -109,6 +109,17 @@ def test_latency_of_a_shape_with_random_weights(monkeypatch):
     assert (found["switches"]["speculation"], found["passes"], found["acceptance_declared"]) == (False, None, None)
 
 
+def test_latency_of_a_trajectory_decoded_as_tokens(monkeypatch):
+    small_pictures(monkeypatch)
+    asked = ("latency", "--shape", "tiny", "--coc-tokens", 3, "--ticks", 1, "--size", "160x96", "--decoding", "tokens")
+    found = report(*asked)
+    assert "trajectory_tokens" in found["stages"]
+    assert "flow_matching" not in found["stages"]
+    assert (found["flow_steps"], found["exactness"]) == (None, "exact")
+    refused = alpamayo("bench", *asked, "--flow-steps", 5)
+    assert (refused.exit_code, "has no flow" in refused.stderr) == (2, True)
+
+
 def test_declared_acceptance_takes_the_passes_that_it_says(monkeypatch):
     """1 + 3 tokens a pass, after the first token, which the prompt gives: 12 in 3 passes."""
     small_pictures(monkeypatch)

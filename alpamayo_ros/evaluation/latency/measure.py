@@ -112,7 +112,8 @@ def _timed(subject: Subject, settings: Settings, observation: Observation, memor
         num_samples=settings.num_samples,
         seed=settings.seed,
         temperature=settings.temperature,
-        flow_steps=settings.flow_steps,
+        flow_steps=None if settings.autoregressive else settings.flow_steps,
+        autoregressive=settings.autoregressive,
         max_reasoning_tokens=subject.max_reasoning_tokens,
         memory=memory,
     )

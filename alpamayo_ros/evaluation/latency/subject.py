@@ -50,13 +50,15 @@ class Subject:
 @dataclass(frozen=True)
 class Settings:
     """How every plan is asked for. temperature: of the reasoning; 0 is greedy. acceptance: how many tokens of a draft
-    are right before one is wrong, where that is declared; None where the drafts are the last plan's reasoning."""
+    are right before one is wrong, where that is declared; None where the drafts are the last plan's reasoning.
+    autoregressive: the trajectory as tokens, without a flow."""
 
     num_samples: int
     temperature: float
     flow_steps: int
     seed: int = 0
     acceptance: int | None = None
+    autoregressive: bool = False
 
 
 def open_subject(
@@ -97,7 +99,7 @@ def description(subject: Subject, settings: Settings) -> dict[str, Any]:
     model, switches = subject.model, subject.switches
     released = model.config.num_inference_steps
     approximations = []
-    if settings.flow_steps != released:
+    if not settings.autoregressive and settings.flow_steps != released:
         approximations.append(f"{settings.flow_steps} flow steps instead of {released}")
     if switches.float8 != "off":
         approximations.append(f"float8 {switches.float8.replace('_', ' ')}")
@@ -118,7 +120,7 @@ def description(subject: Subject, settings: Settings) -> dict[str, Any]:
         "frames": model.config.frames_per_camera,
         "samples": settings.num_samples,
         "temperature": settings.temperature,
-        "flow_steps": settings.flow_steps,
+        "flow_steps": None if settings.autoregressive else settings.flow_steps,
         "exactness": "approximate" if approximations else "exact",
         "approximations": approximations,
         "switches": dataclasses.asdict(switches),
