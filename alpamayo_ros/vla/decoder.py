@@ -96,10 +96,11 @@ class Attention(nn.Module):
         if isinstance(mask, Tensor):
             # Kernels that take a mask do not take grouped queries, and the one that takes both is slow and wide: the
             # queries of a group are laid behind each other, so that no key or value is copied.
-            heads, groups = keys.shape[1], q.shape[1] // keys.shape[1]
-            grouped = q.unflatten(1, (heads, groups)).flatten(2, 3)
+            rows, heads, tokens, width = q.shape
+            groups = heads // keys.shape[1]
+            grouped = q.reshape(rows, keys.shape[1], groups * tokens, width)
             mixed = F.scaled_dot_product_attention(grouped, keys, values, attn_mask=mask.repeat(1, 1, groups, 1))
-            mixed = mixed.unflatten(2, (groups, -1)).flatten(1, 2)
+            mixed = mixed.reshape(rows, heads, tokens, width)
         else:
             mixed = F.scaled_dot_product_attention(q, keys, values, is_causal=mask == "causal", enable_gqa=True)
         return self.o_proj(mixed.transpose(1, 2).flatten(2))
