@@ -80,7 +80,7 @@ endef
 own = $(foreach time,1 2 3,--data training/$(1)-drives)
 
 # What the tables compare with it: a model without words, and models that learned from one, two and all rewards, in
-# drives that nothing was learned from before. As long again for the first, about ten minutes for each of the others.
+# drives that nothing was learned from before. As long again for the first, about a quarter of an hour for each of the others.
 variants: build
 	$(TRAIN) sft --model training/vision $(DATA) $(TAKEN_OVER) --set reasoning=0 --set trajectory_share=1 \
 		--set steps=2100 --output training/trajectory-only-sft

@@ -166,11 +166,7 @@ def _judge_path(parsed: ParsedTrace, decision: Decision, actions: MetaActions) -
         return AxisVerdict(True, f"explained {explained} and the plan {done}")
     if _held_back(decision, actions):
         return AxisVerdict(True, f"explained {explained}, still to come: the plan {done}")
-    if (
-        not actions.lane_known_from_map
-        and actions.distance >= STILL_DISTANCE
-        and _bend_may_hide(PATH_RULES[said], actions)
-    ):
+    if _bend_may_hide(PATH_RULES[said], actions):
         return AxisVerdict(True, f"explained {explained}, which a path that bends does not refute without lane data")
     if said is None:
         named = [d for d in LateralDecision if any(may_cause(c, d) for c in parsed.components)]
@@ -236,8 +232,10 @@ def _under_way(rule: PathRule, actions: MetaActions) -> bool:
 
 
 def _bend_may_hide(rule: PathRule, actions: MetaActions) -> bool:
-    """Without lane data: whether the path bends so far that the movement aside that the rule asks for may be in it."""
-    if not rule.shifts or _turned_off(actions) or _steers_sharply(actions):
+    """Whether, without lane data, the path bends so far that the movement that the rule asks for may be in it."""
+    if not rule.shifts or actions.lane_known_from_map or actions.distance < STILL_DISTANCE:
+        return False
+    if _turned_off(actions) or _steers_sharply(actions):
         return False
     away = actions.offset_right if rule.side == "left" else actions.offset_left
     return abs(actions.heading_change) * actions.distance / 2.0 > OFFSET_MARGIN >= away

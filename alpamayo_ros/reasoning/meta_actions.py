@@ -60,7 +60,7 @@ LANE_CHANGE_MIN_TICKS = 5
 # given instead of a map, the level is cut where the car begins or ends to move sideways, or to turn.
 CUT_LATERAL_RATES = (0.005, -0.005)  # m/m
 # Ours. Without lane data: a path that turns farther is in a curve.
-STRAIGHT_HEADING = 0.15  # rad
+CURVE_HEADING = 0.15  # rad
 
 
 @dataclass(frozen=True, eq=False)
@@ -246,7 +246,7 @@ def _own_offsets(steps: np.ndarray, turns: np.ndarray) -> np.ndarray | None:
     only what heads beyond the first and the last heading moves sideways.
     """
     headings = np.concatenate([[0.0], np.cumsum(turns)])
-    if abs(headings[-1]) >= STRAIGHT_HEADING:
+    if abs(headings[-1]) >= CURVE_HEADING:
         return None
     beyond = headings - np.clip(headings, min(headings[-1], 0.0), max(headings[-1], 0.0))
     return np.concatenate([[0.0], np.cumsum(steps * np.sin((beyond[1:] + beyond[:-1]) / 2.0))])
