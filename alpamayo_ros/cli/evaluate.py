@@ -40,6 +40,14 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
         help="How a model's trajectory is decoded: by flow matching, or as tokens of its language model.",
     )
     @click.option("--flow-steps", type=click.IntRange(1, 1000), help="Of a model; by default its own.")
+    @click.option(
+        "--temperature", type=click.FloatRange(0.0), help="Of the words; 0 is greedy; by default a model's own."
+    )
+    @click.option(
+        "--noise-temperature",
+        type=click.FloatRange(0.0),
+        help="Scale of the noise that a model's flow begins with; by default its own.",
+    )
     @switch_option
     @click.option("--language-model", help="Folder of the language model that a released config names.")
     @click.option("--device", help="cpu, cuda, cuda:1 …; by default the GPU when there is one.")

@@ -37,6 +37,9 @@ from alpamayo_ros.types import Plan
 @click.option("--top-p", type=float, default=0.98, show_default=True)
 @click.option("--max-reasoning-tokens", type=int, default=256, show_default=True)
 @click.option("--flow-steps", type=int, help="Euler steps of the flow; by default the model's own.")
+@click.option(
+    "--noise-temperature", type=float, help="Scale of the noise that the flow begins with; by default the model's own."
+)
 @click.option("--autoregressive", is_flag=True, help="Decode the trajectory as 128 tokens instead of by the flow.")
 @click.option(
     "--output", type=Path, default=Path("plan"), show_default=True, help="Folder for waypoints.csv, plan.json."

@@ -34,6 +34,8 @@ class Contender:
     ticks_per_plan: int = 1
     autoregressive: bool = False
     flow_steps: int | None = None
+    temperature: float | None = None
+    noise_temperature: float | None = None
     switches: Switches = EXACT
     language_model: str | None = None
     device: str | None = None
@@ -103,16 +105,10 @@ def _work(scene: Scene) -> Outcome:
 
 def _stamp(run_scene: RunScene, contender: Contender, driver: Driver) -> dict[str, Any]:
     return {
+        **asdict(contender),
         "loop": run_scene.__module__.rsplit(".", 1)[1],
         "policy": driver.name,
         "revision": driver.revision,
-        "samples": contender.num_samples,
-        "ticks_per_plan": driver.ticks_per_plan,
-        "autoregressive": contender.autoregressive,
-        "flow_steps": contender.flow_steps,
-        "language_model": contender.language_model,
-        "device": contender.device,
-        "switches": asdict(contender.switches),
         "version": code_version(),
     }
 

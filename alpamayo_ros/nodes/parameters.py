@@ -52,6 +52,9 @@ SPECS: dict[str, _Spec] = {
     "top_p": _Spec(0.98, "Of the reasoning: the most probable tokens that add up to this.", span=(0.001, 1.0)),
     "max_reasoning_tokens": _Spec(256, "After so many tokens the reasoning is cut off.", span=(1, 4096)),
     "flow_steps": _Spec(0, "Euler steps of the flow; 0: the model's own.", span=(0, 1000)),
+    "noise_temperature": _Spec(
+        -1.0, "Scale of the noise that the flow begins with; below 0 the model's own.", span=(-1.0, 10.0)
+    ),
     "may_reverse": _Spec(False, "Whether the gate lets a plan reverse."),
     "gate_policy": _Spec(
         FLAG, "What to do with a plan that fails the gate: publish it flagged, or hold it back.",
@@ -92,6 +95,7 @@ class Parameters:
     top_p: float
     max_reasoning_tokens: int
     flow_steps: int
+    noise_temperature: float
     may_reverse: bool
     gate_policy: str
     holding_checks: tuple[str, ...]
@@ -129,6 +133,7 @@ class Parameters:
             "top_p": self.top_p,
             "max_reasoning_tokens": self.max_reasoning_tokens,
             "flow_steps": self.flow_steps or None,
+            "noise_temperature": None if self.noise_temperature < 0 else self.noise_temperature,
             "may_reverse": self.may_reverse,
         }
 

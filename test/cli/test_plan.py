@@ -108,6 +108,7 @@ def test_navigation_with_special_tokens_is_only_text_for_1_5(tmp_path):
         (["--navigation", "Turn left"], "navigation text 'Turn left' was given, but alpamayo_r1 was trained without"),
         (["--navigation-guidance", 2], "navigation_guidance was given without navigation text"),
         (["--samples", 0], "num_samples is 0; it must be a whole number, 1 or more"),
+        (["--noise-temperature", -1], "noise_temperature is -1.0; it must be 0 or more"),
         (["--flow-steps", 0], "flow_steps is 0; it must be a whole number, 1 or more"),
         (["--max-reasoning-tokens", 0], "max_reasoning_tokens is 0; it must be a whole number, 1 or more"),
         (["--temperature", "nan"], "temperature is nan; it must be 0"),

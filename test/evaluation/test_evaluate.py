@@ -131,6 +131,7 @@ def test_open_loop(tmp_path: Path) -> None:
         (["--policy", "expert", "--samples", "2"], "expert is no model, and only models have --samples; leave"),
         (["--policy", "idm-blind", "--plan-every", "5", "--device", "cpu"], "models have --plan-every, --device;"),
         (["--policy", "expert", "--decoding", "tokens", "--flow-steps", "5"], "have --decoding, --flow-steps;"),
+        (["--policy", "expert", "--temperature", "0.6", "--noise-temperature", "0"], "--temperature, --noise-temp"),
         (["--policy", "expert", "--switch", "text_head=off"], "have --switch;"),
         (["--policy", "expert", "--language-model", "here"], "have --language-model;"),
         (["--policy", "alpamayo-tiny", "--switch", "streaming=on"], "drives are planned without one here"),

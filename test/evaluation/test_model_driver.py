@@ -75,3 +75,8 @@ def test_a_model_that_is_not_to_speak_plans_without_words(policy: DrivingPolicy,
     assert driver.propose(driven, 64).chosen.reasoning == ""
     assert not driver.explains
     assert ModelDriver(policy, 1, 1).explains
+    for scale, alike in ((0.0, True), (1.0, False)):
+        options = {"flow_steps": 2, "noise_temperature": scale}
+        samples = ModelDriver(mute, 2, 1, **options).propose(driven, 64).samples
+        one, two = (sample.trajectory.positions for sample in samples)
+        assert np.array_equal(one, two) == alike

@@ -26,6 +26,8 @@ def make_driver(
     ticks_per_plan: int = 1,
     autoregressive: bool = False,
     flow_steps: int | None = None,
+    temperature: float | None = None,
+    noise_temperature: float | None = None,
     switches: Switches = EXACT,
     language_model: str | None = None,
     device: str | None = None,
@@ -40,6 +42,8 @@ def make_driver(
             "--plan-every": ticks_per_plan != 1,
             "--decoding": autoregressive,
             "--flow-steps": flow_steps is not None,
+            "--temperature": temperature is not None,
+            "--noise-temperature": noise_temperature is not None,
             "--switch": switches != EXACT,
             "--language-model": language_model is not None,
             "--device": device is not None,
@@ -64,4 +68,12 @@ def make_driver(
         # A folder was meant to be a model: what is wrong with it is all there is to say.
         others = "" if Path(policy).is_dir() else f"; the baselines are {', '.join(BASELINES)}"
         raise EvaluationError(f"{error}{others}") from None
-    return ModelDriver(loaded, num_samples, ticks_per_plan, autoregressive=autoregressive, flow_steps=flow_steps)
+    return ModelDriver(
+        loaded,
+        num_samples,
+        ticks_per_plan,
+        autoregressive=autoregressive,
+        flow_steps=flow_steps,
+        temperature=temperature,
+        noise_temperature=noise_temperature,
+    )

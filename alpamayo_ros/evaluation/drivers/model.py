@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
 from alpamayo_ros.datasets.drive import EPOCH_NS, TICK_NS
 from alpamayo_ros.evaluation.drivers.driver import Proposal
-from alpamayo_ros.policy import MAX_REASONING_TOKENS, DrivingPolicy
+from alpamayo_ros.policy import DrivingPolicy
 from alpamayo_ros.simulation.cameras import Renderer
 from alpamayo_ros.simulation.expert import Expert
 from alpamayo_ros.simulation.motion import seen_from
@@ -24,9 +25,8 @@ _SHAPE = 5.0 / 3.0  # width over height, the simulator's default
 class ModelDriver:
     """Looks through the cameras the model was trained with, at the size it reads, so that nothing is resized.
 
-    num_samples: trajectories sampled at every plan. autoregressive: as tokens, not by flow matching. seed: of every
-    plan, as a node on a car has it; by default it is made of the scenario's and the tick. flow_steps,
-    max_reasoning_tokens: as in `DrivingPolicy.plan`.
+    num_samples: trajectories sampled at every plan. seed: of every plan, as a node on a car has it; by default it is
+    made of the scenario's and the tick. options: others of `DrivingPolicy.plan`.
     """
 
     def __init__(
@@ -35,17 +35,14 @@ class ModelDriver:
         num_samples: int,
         ticks_per_plan: int,
         *,
-        autoregressive: bool = False,
-        flow_steps: int | None = None,
         seed: int | None = None,
-        max_reasoning_tokens: int = MAX_REASONING_TOKENS,
+        **options: Any,
     ) -> None:
         self.name, self.revision = policy.name, policy.revision
         self.explains = not policy.engine.switches.skip_reasoning
         self.ticks_per_plan = ticks_per_plan
         self._policy, self._num_samples = policy, num_samples
-        self._autoregressive, self._flow_steps = autoregressive, flow_steps
-        self._seed, self._max_reasoning_tokens = seed, max_reasoning_tokens
+        self._seed, self._options = seed, options
         config = policy.model.config
         self._roles = tuple(CameraRole(role) for role in config.camera_roles)
         self._renderer = renderer_of(config)
@@ -58,14 +55,7 @@ class ModelDriver:
         now = driven[-1]
         # Any two seeds give streams that have nothing in common: neighbouring ones may be used.
         seed = now.scenario.seed * 1000 + now.tick if self._seed is None else self._seed
-        plan = self._policy.plan(
-            self.observe(driven),
-            num_samples=self._num_samples,
-            autoregressive=self._autoregressive,
-            flow_steps=self._flow_steps,
-            seed=seed,
-            max_reasoning_tokens=self._max_reasoning_tokens,
-        )
+        plan = self._policy.plan(self.observe(driven), num_samples=self._num_samples, seed=seed, **self._options)
         return Proposal(plan.samples, plan.selected)
 
     def observe(self, driven: Sequence[World]) -> Observation:
