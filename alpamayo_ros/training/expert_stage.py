@@ -11,15 +11,13 @@ the mean of x − ε, stays the same.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import torch
 from torch import Tensor
 
 from alpamayo_ros.training.corpus import Batch, Corpus
 from alpamayo_ros.training.recipe import ExpertRecipe
-from alpamayo_ros.training.sequence import Memory, choose, disguised, make_sequences, stream
+from alpamayo_ros.training.sequence import Memory, drawn, make_sequences
 from alpamayo_ros.training.stage import Stage, Work
 from alpamayo_ros.training.validation import validate
 from alpamayo_ros.vla.model import AlpamayoModel
@@ -43,13 +41,7 @@ class ExpertStage(Stage):
 
     def prepare(self, batch: Batch, step: int) -> Work:
         rows, grids = self.pictures(batch)
-        draws = [stream(self.recipe.seed, step, number) for number in batch.numbers]
-        strengths = self.recipe.history_noise_lateral, self.recipe.history_noise_longitudinal
-        batch = replace(batch, moments=disguised(batch.moments, draws, *strengths))
-        choices = [
-            choose(moment, draw, self.recipe.phrasing, self.recipe.navigation_dropout)
-            for moment, draw in zip(batch.moments, draws, strict=True)
-        ]
+        batch, choices, draws = drawn(batch, step, self.recipe)
         history, future = (
             [torch.stack(parts) for parts in zip(*pairs, strict=True)]
             for pairs in ([m.history for m in batch.moments], [m.future for m in batch.moments])

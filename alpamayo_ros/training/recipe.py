@@ -95,23 +95,15 @@ class VisionRecipe(Recipe):
 
 
 @dataclass(frozen=True)
-class SftRecipe(Recipe):
-    """Stage 1: the vision-language model learns to reason and to say the trajectory.
+class ImitationRecipe(Recipe):
+    """What the two stages have that learn from how somebody drove.
 
-    reasoning, trajectory: weights of the two mean cross-entropies; reasoning 0 leaves the Chain of Causation out of the
-        sequence (trajectory only). trajectory_share: part of every batch whose trajectory tokens are read; their mean
-        is taken over these alone.
-    dense: weight of the dense labels at the first step; it falls to 0 as a cosine over the run.
     phrasing: which of a label's sentences is learned, the first one or one drawn anew each time.
     navigation_dropout: part of the instructions that is left out, for guidance.
     history_noise_lateral, history_noise_longitudinal: accelerations in m/s^2 by which the past is another one, see
         `sequence.disguised`.
     """
 
-    reasoning: float = 1.0
-    trajectory: float = 1.0
-    trajectory_share: float = 1.0
-    dense: float = 0.0
     phrasing: str = "drawn"
     navigation_dropout: float = 0.1
     history_noise_lateral: float = 0.0
@@ -119,6 +111,31 @@ class SftRecipe(Recipe):
 
     def _rules(self) -> dict[str, bool]:
         return {
+            f"phrasing must be one of {', '.join(PHRASINGS)}": self.phrasing in PHRASINGS,
+            "navigation_dropout must be in [0, 1]": 0 <= self.navigation_dropout <= 1,
+            "history_noise_lateral must be 0 or more": self.history_noise_lateral >= 0,
+            "history_noise_longitudinal must be 0 or more": self.history_noise_longitudinal >= 0,
+        }
+
+
+@dataclass(frozen=True)
+class SftRecipe(ImitationRecipe):
+    """Stage 1: the vision-language model learns to reason and to say the trajectory.
+
+    reasoning, trajectory: weights of the two mean cross-entropies; reasoning 0 leaves the Chain of Causation out of the
+        sequence (trajectory only). trajectory_share: part of every batch whose trajectory tokens are read; their mean
+        is taken over these alone.
+    dense: weight of the dense labels at the first step; it falls to 0 as a cosine over the run.
+    """
+
+    reasoning: float = 1.0
+    trajectory: float = 1.0
+    trajectory_share: float = 1.0
+    dense: float = 0.0
+
+    def _rules(self) -> dict[str, bool]:
+        return {
+            **super()._rules(),
             "weights must be 0 or more, and not all 0": (
                 min(self.reasoning, self.trajectory, self.dense) >= 0 and self.reasoning + self.trajectory > 0
             ),
@@ -128,40 +145,29 @@ class SftRecipe(Recipe):
             "with sharding fsdp, micro_batch or trajectory_share must be 1 (each process reads as often)": (
                 self.sharding == "none" or self.micro_batch == 1 or self.trajectory_share == 1
             ),
-            f"phrasing must be one of {', '.join(PHRASINGS)}": self.phrasing in PHRASINGS,
-            "navigation_dropout must be in [0, 1]": 0 <= self.navigation_dropout <= 1,
-            "history_noise_lateral must be 0 or more": self.history_noise_lateral >= 0,
-            "history_noise_longitudinal must be 0 or more": self.history_noise_longitudinal >= 0,
         }
 
 
 @dataclass(frozen=True)
-class ExpertRecipe(Recipe):
+class ExpertRecipe(ImitationRecipe):
     """Stage 2: the action expert learns flow matching behind the frozen vision-language model.
 
     times_per_sample: flow times drawn for each sample and step; the language model reads it once for all of them.
     weighting: `uniform`; `acceleration`: an error of curvature counts as the lateral acceleration that it makes; or
         `motion`: so do the errors of speed and position that follow (see `expert_stage`).
-    history_noise_lateral, history_noise_longitudinal: as in SftRecipe.
+    reasoning: 1, or 0 for a model that learns trajectories only.
     """
 
     times_per_sample: int = 1
     weighting: str = "uniform"
     reasoning: float = 1.0
-    phrasing: str = "drawn"
-    navigation_dropout: float = 0.1
-    history_noise_lateral: float = 0.0
-    history_noise_longitudinal: float = 0.0
 
     def _rules(self) -> dict[str, bool]:
         return {
+            **super()._rules(),
             "times_per_sample must be above 0": self.times_per_sample > 0,
             f"weighting must be one of {', '.join(WEIGHTINGS)}": self.weighting in WEIGHTINGS,
             "reasoning must be 0 (trajectory only) or 1": self.reasoning in (0, 1),
-            f"phrasing must be one of {', '.join(PHRASINGS)}": self.phrasing in PHRASINGS,
-            "navigation_dropout must be in [0, 1]": 0 <= self.navigation_dropout <= 1,
-            "history_noise_lateral must be 0 or more": self.history_noise_lateral >= 0,
-            "history_noise_longitudinal must be 0 or more": self.history_noise_longitudinal >= 0,
         }
 
 

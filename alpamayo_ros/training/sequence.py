@@ -15,7 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alpamayo_ros.training.corpus import Moment
+from alpamayo_ros.training.corpus import Batch, Moment
+from alpamayo_ros.training.recipe import ImitationRecipe
 from alpamayo_ros.vla.action_space import yaw_rotations
 from alpamayo_ros.vla.config import ModelConfig
 from alpamayo_ros.vla.decoder import KVCache
@@ -55,6 +56,18 @@ class Choice:
 
     sentence: str
     navigation: str | None
+
+
+def drawn(batch: Batch, step: int, recipe: ImitationRecipe) -> tuple[Batch, list[Choice], list[np.random.Generator]]:
+    """What a step learns of a batch: its moments, each with another past, and the choices. What else the step draws
+    comes from the generators, one for each moment."""
+    draws = [stream(recipe.seed, step, number) for number in batch.numbers]
+    moments = disguised(batch.moments, draws, recipe.history_noise_lateral, recipe.history_noise_longitudinal)
+    choices = [
+        choose(moment, draw, recipe.phrasing, recipe.navigation_dropout)
+        for moment, draw in zip(moments, draws, strict=True)
+    ]
+    return replace(batch, moments=moments), choices, draws
 
 
 def choose(moment: Moment, draw: np.random.Generator, phrasing: str, navigation_dropout: float) -> Choice:

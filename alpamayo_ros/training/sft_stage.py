@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -20,10 +19,8 @@ from alpamayo_ros.training.sequence import (
     Ending,
     Memory,
     Sequences,
-    choose,
-    disguised,
+    drawn,
     make_sequences,
-    stream,
 )
 from alpamayo_ros.training.stage import Stage, Work
 from alpamayo_ros.training.validation import validate
@@ -46,13 +43,7 @@ class SftStage(Stage):
 
     def prepare(self, batch: Batch, step: int) -> Work:
         rows, grids = self.pictures(batch)
-        draws = [stream(self.recipe.seed, step, number) for number in batch.numbers]
-        strengths = self.recipe.history_noise_lateral, self.recipe.history_noise_longitudinal
-        batch = replace(batch, moments=disguised(batch.moments, draws, *strengths))
-        choices = [
-            choose(moment, draw, self.recipe.phrasing, self.recipe.navigation_dropout)
-            for moment, draw in zip(batch.moments, draws, strict=True)
-        ]
+        batch, choices, _ = drawn(batch, step, self.recipe)
         # Evenly over the batch, so that every step has its part of them.
         share = self.recipe.trajectory_share
         whole = [math.floor((place + 1) * share) > math.floor(place * share) for place in batch.places]
