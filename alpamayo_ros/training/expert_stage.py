@@ -23,8 +23,9 @@ from alpamayo_ros.training.validation import validate
 from alpamayo_ros.vla.model import AlpamayoModel
 
 _LATEST, _ALPHA = 0.999, 1.5
-_LEAST, _MOST = 0.1, 5.0
-"""Bounds of the weight of curvature: neither a crawling car nor a very fast one is all there is to learn."""
+_LEAST, _MOST = 1.0, 10.0
+"""Bounds of the weight of curvature: a slow car in a tight bend has to keep its lane too, and a very fast one is not
+all there is to learn."""
 _SPEED, _POSITION = 0.5, 0.05
 """How squared errors of speed and position count beside those of acceleration, 1/s² and 1/s⁴. An acceleration that is
 wrong by 1 for all of 6.4 s is wrong in speed by 14 in the mean square, in position by 91."""

@@ -1,6 +1,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from command import alpamayo, refusal
 from alpamayo_ros.policy import DrivingPolicy
 from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.training.initial import initial_model
+from alpamayo_ros.vla.action_in_proj import FourierFeatures
 from alpamayo_ros.vla.errors import CheckpointError
 
 
@@ -23,6 +25,16 @@ def test_begin_makes_a_model_that_is_loaded_like_any_other(shape, tmp_path):
     other = initial_model(shape, seed=1).state_dict()
     assert not torch.equal(other["vlm.lm_head.weight"], again["vlm.lm_head.weight"])
     assert "exists already" in refusal(alpamayo("train", "begin", "--shape", shape, "--output", output))
+
+
+def test_no_two_far_curvatures_look_more_alike_than_near_ones():
+    """Else every curvature of a tight bend, many deviations from 0, has to be learned by itself."""
+    config = initial_model(Path(__file__).parents[2] / "config/training/alpamayo_tiny.json", seed=0).config
+    of = config.action_in_proj
+    features = FourierFeatures(of.num_fourier_feats, of.max_freq, persistent=False, constants_dtype=torch.float32)
+    values = torch.arange(-33.0, 33.0, 0.05)  # in deviations: up to 0.2 1/m, a bend of 5 m
+    apart, distance = torch.cdist(values[:, None], values[:, None]), torch.cdist(features(values), features(values))
+    assert distance[apart > 1.0].min() > distance[(apart > 0.2) & (apart < 0.3)].max()
 
 
 def test_shape_and_recipes_that_ship_are_found_from_any_folder(tmp_path, monkeypatch):

@@ -121,7 +121,7 @@ def test_the_expert_learns_the_field_that_is_integrated(model, batch, weighting)
                 # In metres per second squared, the sideways part as large as speed² × curvature, to a bound.
                 speed = float(batch.moments[row].history[0].diff(dim=0)[-1].norm()) / 0.1
                 lateral = (speed**2 * space.curvature_std / space.accel_std) ** 2
-                curvature *= min(max(lateral, 0.1), 5.0)
+                curvature *= min(max(lateral, 1.0), 10.0)
             total += along + curvature
     assert float(stage(work)["flow"]) == pytest.approx(total, rel=1e-4 if weighting == "uniform" else 1e-2)
 
