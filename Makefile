@@ -55,6 +55,7 @@ model: build
 	$(BIN)/alpamayo simulate dataset --seeds 200-247 --every 1.0 --dense 16 --disturbance 1.5 --output training/disturbed
 	$(BIN)/alpamayo simulate dataset --seeds 248-259 --every 0.4 --dense 16 --disturbance 2.0 --kinds $(HALTS) --output training/halts
 	$(BIN)/alpamayo simulate dataset --seeds 260-264 --every 0.5 --dense 16 --disturbance 3.0 --output training/far
+	$(BIN)/alpamayo simulate dataset --seeds 265-276 --every 0.5 --dense 16 --kinds $(BENDS) --output training/bends
 	$(BIN)/alpamayo simulate dataset --seeds 900-901 --every 3.0 --dense 16 --output training/validation
 	test -d training/begin || $(BIN)/alpamayo train begin --output training/begin
 	$(TRAIN) vision --model training/begin $(DATA) --output training/vision
@@ -64,6 +65,7 @@ model: build
 	$(call corrected,once,302-303,twice,$(call own,once))
 	$(BIN)/alpamayo train export --model training/twice --output training/alpamayo-tiny
 
+BENDS := sharp_curve,roundabout,right_turn,left_turn,off_ramp,pull_over
 HALTS := stop_sign,school_bus,red_light,red_light_behind_lead,yield_sign,crosswalk,queue,braking_lead
 
 # $(call corrected,MODEL,SEEDS,NAME,EARLIER): a model drives, and learns what the expert would have done where it came.
@@ -118,7 +120,7 @@ tables: build
 	done; done
 
 TRAIN := $(BIN)/alpamayo train
-DATA := --data training/drives --data training/disturbed --data training/halts --data training/far --validation training/validation
+DATA := --data training/drives --data training/disturbed --data training/halts --data training/far --data training/bends --validation training/validation
 TAKEN_OVER := $(call own,once) $(call own,twice)
 COMPARED := trajectory-only alpamayo-tiny reasoning reasoning-consistency all-rewards
 SEEDS := 2001-2002
