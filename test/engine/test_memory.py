@@ -137,8 +137,7 @@ def test_two_drives_at_once(engine, work):
     one, two = Memory(), Memory()
     other = [at(tick, images=tick.cameras[1].images[:, ::-1].copy()) for tick in TICKS]
     for mine, theirs in zip(TICKS, other, strict=True):
-        told(engine, mine, one, work)
-        told(engine, theirs, two, work)
+        assert told(engine, mine, one, work) == told(engine, theirs, two, work)
 
 
 def test_switched_off_nothing_is_kept(work):

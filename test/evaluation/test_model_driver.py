@@ -75,8 +75,13 @@ def test_a_model_that_is_not_to_speak_plans_without_words(policy: DrivingPolicy,
     assert driver.propose(driven, 64).chosen.reasoning == ""
     assert not driver.explains
     assert ModelDriver(policy, 1, 1).explains
-    for scale, alike in ((0.0, True), (1.0, False)):
-        options = {"flow_steps": 2, "noise_temperature": scale}
-        samples = ModelDriver(mute, 2, 1, **options).propose(driven, 64).samples
-        one, two = (sample.trajectory.positions for sample in samples)
-        assert np.array_equal(one, two) == alike
+
+
+@pytest.mark.parametrize(("noise_temperature", "alike"), [(0.0, True), (1.0, False)])
+def test_options_of_a_plan_reach_it(
+    policy: DrivingPolicy, reference: Episode, noise_temperature: float, alike: bool
+) -> None:
+    mute = DrivingPolicy(policy.model, policy.name, policy.revision, replace(EXACT, skip_reasoning=True))
+    driver = ModelDriver(mute, 2, 1, flow_steps=2, noise_temperature=noise_temperature)
+    one, two = (it.trajectory.positions for it in driver.propose(reference.worlds[: WARM_UP + 1], 64).samples)
+    assert np.array_equal(one, two) == alike
