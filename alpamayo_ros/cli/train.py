@@ -181,6 +181,12 @@ def _run(
     try:
         # Weights that learn are float32: what a step changes is too small for bfloat16.
         stage = make(load_model(model, device=processes.device, dtype=torch.float32))
+        if processes.leads and processes.emulates(stage.recipe):
+            click.echo(
+                "this processor has no bfloat16 products and makes them of others, many times as slowly as float32 "
+                "ones; --set 'precision=\"float32\"' avoids that",
+                err=True,
+            )
         roles = stage.model.config.camera_roles
         held_out = None if validation is None else Corpus(find_shards([validation], unfinished=False), roles)
         corpus = Corpus(shards, roles)

@@ -1,18 +1,19 @@
 """The optimisers of a stage: AdamW for everything, or Muon for the matrices inside transformer blocks and AdamW for the
 rest.
 
-Muon (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon; PyTorch's own) makes the momentum of a matrix
-orthogonal before it takes the step. Embeddings, heads and convolutions are no such matrices, its authors say. Its steps
-are scaled to the size of AdamW's (Liu et al. 2025, arXiv 2502.16982), so both go by one learning rate.
+Muon makes the momentum of a matrix orthogonal before it takes the step. Embeddings, heads and convolutions are no such
+matrices, its authors say. Its steps have the size of AdamW's, so both go by one learning rate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+import torch
 from torch import nn
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
 
+from alpamayo_ros.training.muon import Muon
 from alpamayo_ros.training.stage import Stage
 
 _BLOCKS = (".layers.", ".blocks.")
@@ -38,7 +39,7 @@ def optimisers(stage: Stage) -> list[Optimizer]:
     )
     found: list[Optimizer] = [AdamW(by_adamw, lr=recipe.learning_rate, betas=(0.9, recipe.beta_2))]
     if by_muon:
-        found.append(Muon(by_muon, lr=recipe.learning_rate, adjust_lr_fn="match_rms_adamw"))
+        found.append(Muon(by_muon, lr=recipe.learning_rate, precision=getattr(torch, recipe.precision)))
     return found
 
 

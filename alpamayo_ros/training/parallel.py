@@ -72,6 +72,11 @@ class Processes:
         """Around whatever the network does in training."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
 
+    def emulates(self, recipe: Recipe) -> bool:
+        """Whether the processor has no products of the recipe's precision: oneDNN makes them of others then."""
+        has_bfloat16 = self.device.type != "cpu" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+        return recipe.precision == "bfloat16" and not has_bfloat16
+
     def wait(self) -> None:
         """Until all are here."""
         if self.count > 1:
