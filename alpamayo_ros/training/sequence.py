@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from alpamayo_ros.training.corpus import Batch, Moment
-from alpamayo_ros.training.disguise import disguised
 from alpamayo_ros.training.recipe import ImitationRecipe
+from alpamayo_ros.vla.action_space import yaw_rotations
 from alpamayo_ros.vla.config import ModelConfig
 from alpamayo_ros.vla.decoder import KVCache
 from alpamayo_ros.vla.model import AlpamayoModel
@@ -25,6 +25,10 @@ from alpamayo_ros.vla.prompt import driving_prompt, rotary_positions
 
 Ending = Literal["whole", "trajectory_start"]
 """How far an answer goes: to its end, or to the start of the trajectory, behind which the expert follows."""
+
+_SLOW = 4.0
+_STEP = 0.1  # seconds between two poses of the past
+"""Metres per second; below it a lateral acceleration would be a curvature that no car has."""
 
 NONE, REASONING, TRAJECTORY = range(3)
 """To which loss a token belongs."""
@@ -75,6 +79,37 @@ def choose(moment: Moment, draw: np.random.Generator, phrasing: str, navigation_
 def stream(seed: int, step: int, number: int) -> np.random.Generator:
     """What is drawn for one sample in one step depends on nothing else: not on processes, nor on interruptions."""
     return np.random.default_rng((seed, step, number))
+
+
+def disguised(
+    moments: Sequence[Moment], draws: Sequence[np.random.Generator], lateral: float, longitudinal: float
+) -> tuple[Moment, ...]:
+    """The moments, each with another past that leads to the same pose and speed at t0: as if the car had steered and
+    accelerated by so much more, with standard deviations in m/s^2.
+
+    How a car has moved so far tells so much of what its expert does next that a model learns little else: then it
+    never corrects itself. In a past that is disguised this is no longer so, and pictures have to tell where the lane is
+    and how far the line. How slowly a car comes to a stand, or drives off, stays visible.
+    """
+    found = []
+    for moment, draw in zip(moments, draws, strict=True):
+        aside, along = draw.standard_normal(2) * (lateral, longitudinal)
+        xyz, rotations = moment.history
+        steps = xyz.diff(dim=0).norm(dim=-1)
+        before, speed = float(steps[0]) / _STEP, float(steps[-1]) / _STEP
+        ages = torch.arange(len(xyz) - 1, -1, -1).to(xyz) * _STEP
+        # It never came from standing backwards.
+        along = min(along * min(speed / _SLOW, 1.0), before / float(ages[0]))
+        xyz = xyz + 0.5 * along * ages.square()[:, None] * rotations[..., 0]
+        # About the pose at t0: a past that curved by so much more ends in the same heading.
+        steps = xyz.diff(dim=0).norm(dim=-1)
+        behind = torch.cat([steps.flip(0).cumsum(0).flip(0), steps.new_zeros(1)])  # metres to the pose at t0
+        curvature = aside / max(speed, _SLOW) ** 2
+        turn = yaw_rotations(-curvature * behind)
+        sideways = torch.zeros_like(xyz)
+        sideways[:, 1] = 0.5 * curvature * behind.square()
+        found.append(replace(moment, history=(xyz + sideways, turn @ rotations)))
+    return tuple(found)
 
 
 def prompt_ids(

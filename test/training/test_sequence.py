@@ -9,7 +9,7 @@ from recipes import expert, sft
 
 from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.training.expert_stage import ExpertStage
-from alpamayo_ros.training.sequence import REASONING, TRAJECTORY, Memory, choose, stream
+from alpamayo_ros.training.sequence import REASONING, TRAJECTORY, Memory, choose, disguised, stream
 from alpamayo_ros.training.sft_stage import SftStage, select
 from alpamayo_ros.vla.images import preprocess
 from alpamayo_ros.vla.model import Reasoning
@@ -155,6 +155,49 @@ def test_a_share_of_every_batch_has_its_trajectory(model, corpus):
         stage.prepare(corpus.batch(share, dense=False, places=share), 0) for share in (range(0, 8, 2), range(1, 8, 2))
     ]
     assert sum(part.counts["trajectory"] for part in parts) == 2 * 130
+
+
+def test_a_past_may_be_that_of_a_car_that_steered_more(corpus):
+    moments = [moment for moment in corpus.moments if float(moment.history[0][0].norm()) > 8.0][:3]
+    assert moments
+    draws = [np.random.default_rng(number) for number in range(len(moments))]
+    for moment, changed, number in zip(moments, disguised(moments, draws, 0.8, 0.0), range(3), strict=False):
+        (xyz, rotations), (before, turned) = changed.history, moment.history
+        speed = float(before.diff(dim=0)[-1].norm()) / 0.1
+        curvature = 0.8 * np.random.default_rng(number).standard_normal() / max(speed, 4.0) ** 2
+        # Where it is at t0, and what it will do, stays; how it got there is another circle.
+        torch.testing.assert_close(xyz[-1], before[-1])
+        torch.testing.assert_close(rotations[-1], turned[-1])
+        assert changed.future is moment.future
+        driven = before.diff(dim=0).norm(dim=-1).sum()
+        heading = torch.atan2(rotations[0, 1, 0], rotations[0, 0, 0]) - torch.atan2(turned[0, 1, 0], turned[0, 0, 0])
+        assert float(heading) == pytest.approx(-curvature * float(driven), abs=1e-5)
+        assert float(xyz[0, 1] - before[0, 1]) == pytest.approx(0.5 * curvature * float(driven) ** 2, abs=1e-4)
+        # The headings still lie along the path.
+        along = xyz.diff(dim=0)[0]
+        assert float(torch.atan2(along[1], along[0])) == pytest.approx(
+            float(torch.atan2(rotations[0, 1, 0], rotations[0, 0, 0])), abs=0.02
+        )
+
+
+def test_a_past_may_be_that_of_a_car_that_accelerated_more(corpus):
+    moments = [moment for moment in corpus.moments if float(moment.history[0][0].norm()) > 8.0][:3]
+    assert moments
+    draws = [np.random.default_rng(number) for number in range(len(moments))]
+    for moment, changed, number in zip(moments, disguised(moments, draws, 0.0, 1.2), range(3), strict=False):
+        speeds, before = (history[0].diff(dim=0).norm(dim=-1) / 0.1 for history in (changed.history, moment.history))
+        added = 1.2 * np.random.default_rng(number).standard_normal(2)[1] * min(float(before[-1]) / 4.0, 1.0)
+        added = min(added, float(before[0]) / 1.5)
+        torch.testing.assert_close(changed.history[1], moment.history[1])
+        ages = torch.arange(14.5, 0.0, -1.0) * 0.1
+        torch.testing.assert_close(speeds, before - added * ages, atol=0.1, rtol=0.0)
+        assert float(speeds.min()) > -1e-3
+
+
+def test_a_car_that_stands_has_no_other_past(corpus):
+    still = replace(corpus.moments[0], history=(torch.zeros(16, 3), torch.eye(3).expand(16, 3, 3)))
+    (changed,) = disguised([still], [np.random.default_rng(0)], 0.7, 1.2)
+    torch.testing.assert_close(changed.history, still.history)
 
 
 def test_pictures_of_several_shapes_are_refused(model, batch):
