@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from alpamayo_ros.types import (
 from alpamayo_ros.vla.checkpoint import fetch_from_hub, fingerprint, load_model, save_model
 from alpamayo_ros.vla.errors import CheckpointError, ModelInputError
 from alpamayo_ros.vla.images import preprocess
+from alpamayo_ros.vla.jerk_limit import limit_jerk
 from alpamayo_ros.vla.model import AlpamayoModel, Guidance, Samples
 from alpamayo_ros.vla.prompt import (
     PromptBatch,
@@ -111,6 +113,7 @@ class DrivingPolicy:
         noise_temperature: float | None = None,
         navigation_guidance: float | None = None,
         autoregressive: bool = False,
+        max_jerk: float | None = None,
         may_reverse: bool = False,
         memory: Memory | None = None,
     ) -> Plan:
@@ -119,8 +122,9 @@ class DrivingPolicy:
         temperature, top_p, top_k: of the reasoning; temperature 0 is greedy. flow_steps: Euler steps of the flow.
         noise_temperature: scale of its initial noise. These three are by default the model's own. navigation_guidance:
         weight w of v = (1 − w) v_without + w v_with navigation text. autoregressive: decode the trajectory as 128
-        tokens instead. may_reverse: whether the gate lets a plan reverse. memory: of the drive that the observation is
-        from.
+        tokens instead. max_jerk: m/s³ with which a plan leaves the acceleration that the car has, see `vla.jerk_limit`;
+        by default it begins with the model's own. may_reverse: whether the gate lets a plan reverse. memory: of the
+        drive that the observation is from.
 
         Every sample is judged, and the selected one is the medoid of those that pass the gate. Where none passes, it is
         that of those that are merely uncomfortable, as an emergency stop is; then of those whose reasoning is complete;
@@ -132,6 +136,8 @@ class DrivingPolicy:
         _check_whole("seed", seed, least=0)
         flow = (flow_steps, noise_temperature, navigation_guidance)
         _check_flow(*flow, observation.navigation, autoregressive=autoregressive)
+        if max_jerk is not None and not 0 < max_jerk < math.inf:
+            raise ModelInputError(f"max_jerk is {max_jerk}; it must be above 0")
         sampling = self._sampling(temperature, top_p, top_k)
         self._check_fits(observation)
 
@@ -145,6 +151,7 @@ class DrivingPolicy:
             observation,
             pictures,
             *flow,
+            max_jerk,
             num_samples=num_samples,
             seed=seed,
             sampling=sampling,
@@ -187,6 +194,7 @@ class DrivingPolicy:
         flow_steps: int | None,
         noise_temperature: float | None,
         navigation_guidance: float | None,
+        max_jerk: float | None,
         *,
         num_samples: int,
         **options: Any,
@@ -227,7 +235,12 @@ class DrivingPolicy:
                 f"{self.name} gave waypoints that are not finite; its weights are damaged, or not made for "
                 f"{self.model.dtype}"
             )
-        return samples
+        if max_jerk is None:
+            return samples
+        now = self.model.action_space.acceleration_at_t0(history_xyz, history_rot).expand(num_samples)
+        action = limit_jerk(self.model.action_space, samples.action, samples.initial_speed, now, max_jerk)
+        limited = self.model.drive(samples.reasoning, action, history_xyz, history_rot)
+        return replace(limited, stage_ms=samples.stage_ms)
 
     def _judged(
         self, observation: Observation, samples: Samples, seed: int, preprocessing_ms: float, *, may_reverse: bool

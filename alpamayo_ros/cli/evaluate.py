@@ -48,6 +48,12 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
         type=click.FloatRange(0.0),
         help="Scale of the noise that a model's flow begins with; by default its own.",
     )
+    @click.option(
+        "--max-jerk",
+        type=click.FloatRange(0.0, min_open=True),
+        help="m/s³ with which a model's plan leaves the acceleration that the car has; by default it begins with its "
+        "own.",
+    )
     @switch_option
     @click.option("--language-model", help="Folder of the language model that a released config names.")
     @click.option("--device", help="cpu, cuda, cuda:1 …; by default the GPU when there is one.")

@@ -40,6 +40,10 @@ from alpamayo_ros.types import Plan
 @click.option(
     "--noise-temperature", type=float, help="Scale of the noise that the flow begins with; by default the model's own."
 )
+@click.option(
+    "--max-jerk", type=float,
+    help="m/s³ with which the plan leaves the acceleration that the car has; by default it begins with its own.",
+)  # fmt: skip
 @click.option("--autoregressive", is_flag=True, help="Decode the trajectory as 128 tokens instead of by the flow.")
 @click.option(
     "--output", type=Path, default=Path("plan"), show_default=True, help="Folder for waypoints.csv, plan.json."

@@ -36,6 +36,7 @@ class Contender:
     flow_steps: int | None = None
     temperature: float | None = None
     noise_temperature: float | None = None
+    max_jerk: float | None = None
     switches: Switches = EXACT
     language_model: str | None = None
     device: str | None = None

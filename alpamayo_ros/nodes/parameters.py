@@ -55,6 +55,10 @@ SPECS: dict[str, _Spec] = {
     "noise_temperature": _Spec(
         -1.0, "Scale of the noise that the flow begins with; below 0 the model's own.", span=(-1.0, 10.0)
     ),
+    "max_jerk": _Spec(
+        0.0, "m/s³ with which a plan leaves the acceleration that the car has; 0: it begins with the model's own.",
+        span=(0.0, 1000.0),
+    ),
     "may_reverse": _Spec(False, "Whether the gate lets a plan reverse."),
     "gate_policy": _Spec(
         FLAG, "What to do with a plan that fails the gate: publish it flagged, or hold it back.",
@@ -96,6 +100,7 @@ class Parameters:
     max_reasoning_tokens: int
     flow_steps: int
     noise_temperature: float
+    max_jerk: float
     may_reverse: bool
     gate_policy: str
     holding_checks: tuple[str, ...]
@@ -134,6 +139,7 @@ class Parameters:
             "max_reasoning_tokens": self.max_reasoning_tokens,
             "flow_steps": self.flow_steps or None,
             "noise_temperature": None if self.noise_temperature < 0 else self.noise_temperature,
+            "max_jerk": self.max_jerk or None,
             "may_reverse": self.may_reverse,
         }
 

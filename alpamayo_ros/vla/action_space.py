@@ -95,6 +95,11 @@ class UnicycleActionSpace(nn.Module):
         """Speed at the last of the poses (B, T, 3), (B, T, 3, 3), from a smooth fit over all of them: (B,) m/s."""
         return self._fit_speed(history_xyz[..., :2], unwrap(_yaw(history_rot)), initial_speed=None)[:, -1]
 
+    def acceleration_at_t0(self, history_xyz: Tensor, history_rot: Tensor) -> Tensor:
+        """Acceleration over the last step of the poses (B, T, 3), (B, T, 3, 3), from the same fit: (B,) m/s²."""
+        speed = self._fit_speed(history_xyz[..., :2], unwrap(_yaw(history_rot)), initial_speed=None)
+        return (speed[:, -1] - speed[:, -2]) / self.config.dt
+
     def states_of(
         self, history_xyz: Tensor, history_rot: Tensor, future_xyz: Tensor, future_rot: Tensor
     ) -> UnicycleStates:

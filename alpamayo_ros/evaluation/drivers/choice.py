@@ -28,6 +28,7 @@ def make_driver(
     flow_steps: int | None = None,
     temperature: float | None = None,
     noise_temperature: float | None = None,
+    max_jerk: float | None = None,
     switches: Switches = EXACT,
     language_model: str | None = None,
     device: str | None = None,
@@ -44,6 +45,7 @@ def make_driver(
             "--flow-steps": flow_steps is not None,
             "--temperature": temperature is not None,
             "--noise-temperature": noise_temperature is not None,
+            "--max-jerk": max_jerk is not None,
             "--switch": switches != EXACT,
             "--language-model": language_model is not None,
             "--device": device is not None,
@@ -76,4 +78,5 @@ def make_driver(
         flow_steps=flow_steps,
         temperature=temperature,
         noise_temperature=noise_temperature,
+        max_jerk=max_jerk,
     )
