@@ -7,6 +7,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from golden_data import FOLDER, MODELS, arrays, frames
 
 from alpamayo_ros.engine.memory import Memory
@@ -154,6 +155,21 @@ def test_a_sample_that_never_began_its_trajectory_says_so(policies):
     assert np.isfinite(plan.chosen.trajectory.positions).all()
 
 
+@pytest.mark.parametrize("options", [{}, {"autoregressive": True}])
+def test_a_plan_may_begin_with_the_acceleration_that_the_car_has(policies, options):
+    policy, observation = policies["r1"], observe()
+    own, limited = (policy.plan(observation, num_samples=2, max_jerk=limit, **options).samples for limit in (None, 2.0))
+    history = (torch.from_numpy(part)[None] for part in vars(observation.ego_history).values())
+    now = float(policy.model.action_space.acceleration_at_t0(*history))
+    for one, other in zip(own, limited, strict=True):
+        assert one.reasoning == other.reasoning
+        np.testing.assert_array_equal(one.trajectory.curvatures, other.trajectory.curvatures)
+        began = other.trajectory.accelerations[0]
+        assert began < now + 0.2 + 1e-3
+        assert began > now - 0.2 - 1e-3 or one.trajectory.accelerations[0] < -4.0
+        assert not np.array_equal(one.trajectory.positions, other.trajectory.positions)
+
+
 def test_any_camera_subset_of_1_5(policies):
     for roles in ((1,), (0, 3, 5), tuple(range(7))):
         assert len(policies["15"].plan(observe(roles), flow_steps=1).samples) == 1
@@ -194,6 +210,8 @@ def test_answer(policies):
         ("r1", {}, {"noise_temperature": -1.0}, "noise_temperature is -1"),
         ("r1", {}, {"autoregressive": True, "flow_steps": 3}, "drop flow_steps"),
         ("r1", {}, {"num_samples": 1.5}, "num_samples is 1.5"),
+        ("r1", {}, {"max_jerk": 0.0}, "max_jerk is 0.0; it must be above 0"),
+        ("r1", {}, {"max_jerk": float("nan")}, "max_jerk is nan"),
         ("15", {}, {"navigation_guidance": 2.0}, "without navigation text"),
         ("r1", {}, {"num_samples": 0}, "num_samples is 0"),
         ("r1", {}, {"flow_steps": 0}, "flow_steps is 0"),

@@ -132,6 +132,7 @@ def test_open_loop(tmp_path: Path) -> None:
         (["--policy", "idm-blind", "--plan-every", "5", "--device", "cpu"], "models have --plan-every, --device;"),
         (["--policy", "expert", "--decoding", "tokens", "--flow-steps", "5"], "have --decoding, --flow-steps;"),
         (["--policy", "expert", "--temperature", "0.6", "--noise-temperature", "0"], "--temperature, --noise-temp"),
+        (["--policy", "expert", "--max-jerk", "3.5"], "have --max-jerk;"),
         (["--policy", "expert", "--switch", "text_head=off"], "have --switch;"),
         (["--policy", "expert", "--language-model", "here"], "have --language-model;"),
         (["--policy", "alpamayo-tiny", "--switch", "streaming=on"], "drives are planned without one here"),

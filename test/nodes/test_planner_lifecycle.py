@@ -110,6 +110,9 @@ def test_whole_numbers_will_do_for_floats(bench):
     assert it.node.plan_options()["noise_temperature"] is None
     assert it.node.set_parameters([Parameter("noise_temperature", value=0.0)])[0].successful
     assert it.node.plan_options()["noise_temperature"] == 0.0
+    assert it.node.plan_options()["max_jerk"] is None
+    assert it.node.set_parameters([Parameter("max_jerk", value=3.5)])[0].successful
+    assert it.node.plan_options()["max_jerk"] == 3.5
     found = it.node.set_parameters([Parameter("temperature", value=11)])[0]
     assert (found.successful, found.reason) == (False, "temperature is 11.0; it must be -1.0 … 10.0")
     assert not it.node.set_parameters([Parameter("temperature", value="hot")])[0].successful
