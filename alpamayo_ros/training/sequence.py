@@ -27,8 +27,9 @@ Ending = Literal["whole", "trajectory_start"]
 """How far an answer goes: to its end, or to the start of the trajectory, behind which the expert follows."""
 
 _SLOW = 4.0
-_STEP = 0.1  # seconds between two poses of the past
 """Metres per second; below it a lateral acceleration would be a curvature that no car has."""
+_STEP = 0.1
+"""Seconds between two poses of the past."""
 
 NONE, REASONING, TRAJECTORY = range(3)
 """To which loss a token belongs."""
