@@ -237,10 +237,11 @@ class DrivingPolicy:
             )
         if max_jerk is None:
             return samples
+        begin = time.perf_counter()
         now = self.model.action_space.acceleration_at_t0(history_xyz, history_rot).expand(num_samples)
         action = limit_jerk(self.model.action_space, samples.action, samples.initial_speed, now, max_jerk)
         limited = self.model.drive(samples.reasoning, action, history_xyz, history_rot)
-        return replace(limited, stage_ms=samples.stage_ms)
+        return replace(limited, stage_ms={**samples.stage_ms, "jerk_limit": (time.perf_counter() - begin) * 1e3})
 
     def _judged(
         self, observation: Observation, samples: Samples, seed: int, preprocessing_ms: float, *, may_reverse: bool
