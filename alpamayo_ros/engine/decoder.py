@@ -39,18 +39,18 @@ class Place:
         asked: int = 0,
     ) -> None:
         self.cache, self.columns, self.end, self.asked = cache, columns, end, asked
-        self._visible = visible
+        self.visible = visible
 
     @property
     def causal(self) -> bool:
-        return isinstance(self._visible, str)
+        return isinstance(self.visible, str)
 
     def mask(self, groups: int, dtype: torch.dtype, asked: int = 0) -> Tensor | None:
         """What to add to the scores, for `groups` × T queries of a key-value head; by default of all T tokens, else of
         the last `asked`."""
-        if not isinstance(self._visible, Tensor):
+        if not isinstance(self.visible, Tensor):
             return None
-        visible = self._visible[:, -asked:]
+        visible = self.visible[:, -asked:]
         shut = torch.zeros_like(visible, dtype=dtype).masked_fill(~visible, -torch.inf)
         return (shut if shut.shape[1] == 1 else shut.repeat(1, groups, 1))[:, None]
 

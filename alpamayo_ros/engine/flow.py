@@ -3,16 +3,18 @@ once for each number of steps."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from alpamayo_ros.engine.decoder import Place, Rotary, Stack
 from alpamayo_ros.engine.linear import make_linear
+from alpamayo_ros.engine.native import NativeField, NativeStack, make_stack
 from alpamayo_ros.engine.switches import Switches
+from alpamayo_ros.vla.action_in_proj import ActionInProj
 from alpamayo_ros.vla.flow_matching import Velocity, guided, integrate
 from alpamayo_ros.vla.model import AlpamayoModel
 
@@ -26,14 +28,13 @@ class Behind(NamedTuple):
 
 class Flow:
     def __init__(self, model: AlpamayoModel, switches: Switches) -> None:
-        self._expert = Stack(model.expert, switches)
         self._embedding = model.action_in_proj
-        self._trunk = [
-            make_linear(layer.weight, layer.bias, switches) if isinstance(layer, torch.nn.Linear) else layer
-            for layer in self._embedding.encoder.trunk
-        ]
-        out = model.action_out_proj
-        self._out = make_linear(out.weight, out.bias, switches)
+        expert, out = make_stack(model.expert, switches), model.action_out_proj
+        self._field = (
+            NativeField(self._embedding, expert, out)
+            if isinstance(expert, NativeStack)
+            else Field(self._embedding, expert, out, switches)
+        )
         self._moments: dict[int, dict[float, Tensor]] = {}
 
     def prepare(self, steps: int) -> None:
@@ -46,19 +47,30 @@ class Flow:
 
     def __call__(self, noise: Tensor, steps: int, behind: Sequence[Behind], weight: float) -> Tensor:
         """Actions (K, 64, 2) from noise (K, 64, 2). A second place is what guidance of this weight leads away from."""
-        velocity, *without_route = (self._velocity(it, self._moments[steps]) for it in behind)
+        velocity, *without_route = (self._field.behind(*it, noise, self._moments[steps]) for it in behind)
         if without_route:
             velocity = guided(velocity, without_route[0], weight)
         return integrate(velocity, noise, steps)[-1]
 
-    def _velocity(self, behind: Behind, moments: dict[float, Tensor]) -> Velocity:
-        def velocity(action: Tensor, moment: float) -> Tensor:
-            return self._out(self._expert(self._embed(action, moments[moment]), behind.rotary, behind.place))
 
-        return velocity
+class Field:
+    """The velocity of noisy actions, over PyTorch's operators."""
+
+    def __init__(self, embedding: ActionInProj, expert: Stack, out: nn.Linear, switches: Switches) -> None:
+        self._embedding, self._expert = embedding, expert
+        self._trunk = [
+            make_linear(layer.weight, layer.bias, switches) if isinstance(layer, nn.Linear) else layer
+            for layer in embedding.encoder.trunk
+        ]
+        self._out = make_linear(out.weight, out.bias, switches)
+
+    def behind(self, rotary: Rotary, place: Place, noise: Tensor, moments: Mapping[float, Tensor]) -> Velocity:
+        """That of actions of the shape of `noise` (K, 64, 2), behind a place in the cache. moments: features
+        (features,) of the flow times."""
+        return lambda action, time: self._out(self._expert(self._embed(action, moments[time]), rotary, place))
 
     def _embed(self, action: Tensor, moment: Tensor) -> Tensor:
-        """`ActionInProj.forward` at a flow time whose features (features,) are known."""
+        """`ActionInProj.forward`."""
         embedding, norm = self._embedding, self._embedding.norm
         sides = [fourier(action[..., axis]) for axis, fourier in enumerate(embedding.sinus)]
         features = torch.cat([*sides, moment.expand(*action.shape[:2], -1)], dim=-1)

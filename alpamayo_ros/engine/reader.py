@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from alpamayo_ros.engine.cache import StaticCache
-from alpamayo_ros.engine.decoder import Place, Rotary, Stack, rotary_of
+from alpamayo_ros.engine.decoder import Place, Rotary, rotary_of
 from alpamayo_ros.engine.draft import LONGEST_DRAFT
 from alpamayo_ros.engine.graphs import Graphs
 from alpamayo_ros.engine.linear import make_linear
 from alpamayo_ros.engine.memory import SeenFrame
+from alpamayo_ros.engine.native import make_stack
 from alpamayo_ros.engine.streaming import keep, shown_in
 from alpamayo_ros.engine.switches import Switches
 from alpamayo_ros.vla.model import AlpamayoModel
@@ -46,7 +47,7 @@ class Reader:
         language = model.vlm.model.language_model
         self._config, self._device, self._dtype = model.config, model.device, model.dtype
         self._graphs, self._rounded, self._keeps_prefix = graphs, rounded, switches.prefix_cache
-        self._stack = Stack(language, switches)
+        self._stack = make_stack(language, switches)
         self._embed = language.embed_tokens
         first, last = model.tokenizer.future_bin_0, model.tokenizer.future_bin_0 + model.config.traj_vocab_size
         head = model.vlm.lm_head.weight

@@ -1,0 +1,64 @@
+// Noisy actions to their velocity: `vla.action_in_proj`, the expert, and the product behind it. Included as product.h
+// is.
+
+inline int64_t widest(const ActionWeights& action) {
+  int64_t widest = 3 * int64_t(action.features);
+  for (int i = 0; i < action.count; ++i)
+    widest = action.trunk[i].outputs > widest ? action.trunk[i].outputs : widest;
+  return widest;
+}
+
+// √2 · [sin 2πfx | cos 2πfx] of acceleration and curvature, and the features of the flow time, which are known.
+inline void fourier(const ActionWeights& action, const float* actions, const float* moment, float* features) {
+  const int half = action.features / 2;
+  for (int axis = 0; axis < 2; ++axis)
+    for (int i = 0; i < half; ++i) {
+      const float angle = actions[axis] * action.frequencies[axis * half + i] * 6.28318530717958647692f;
+      features[axis * action.features + i] = sinf(angle) * 1.41421356237309504880f;
+      features[axis * action.features + half + i] = cosf(angle) * 1.41421356237309504880f;
+    }
+  for (int i = 0; i < action.features; ++i) features[2 * action.features + i] = moment[i];
+}
+
+inline void layer_norm(float* x, const float* weight, const float* bias, int size, float eps) {
+  float sum = 0, squares = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int i = 0; i < size; ++i) sum += x[i];
+  const float mean = sum / size;
+#pragma omp simd reduction(+ : squares)
+  for (int i = 0; i < size; ++i) squares += (x[i] - mean) * (x[i] - mean);
+  const float scale = 1.0f / sqrtf(squares / size + eps);
+#pragma omp simd
+  for (int i = 0; i < size; ++i) x[i] = (x[i] - mean) * scale * weight[i] + bias[i];
+}
+
+// The velocity (rows, tokens, 2) of actions (rows, tokens, 2), in one of the threads.
+inline void move(const ActionWeights& action, const DecoderWeights& expert, const float* actions, const float* moment,
+                 const Pass& pass, float* velocity, const Worker& worker) {
+  const Range mine = share_of(0, pass.rows * pass.tokens, worker);
+  const int64_t width = widest(action);
+  float *x = worker.scratch, *y = x + CHUNK * width;
+  for (int first = mine.begin; first < mine.end; first += CHUNK) {
+    const int count = mine.end - first < CHUNK ? mine.end - first : CHUNK;
+    for (int i = 0; i < count; ++i) fourier(action, actions + int64_t(first + i) * 2, moment, x + i * width);
+    const float* norm = action.trunk_norms;
+    for (int layer = 0; layer + 1 < action.count; ++layer) {
+      const int size = action.trunk[layer].outputs;
+      product(action.trunk[layer], count, x, width, y, width, false);
+      for (int i = 0; i < count; ++i) {
+        float* row = y + i * width;
+        for (int k = 0; k < size; ++k) x[i * width + k] = 1.0f;
+        silu_times(row, x + i * width, size);
+        rms_norm(row, norm, size, action.trunk_eps, x + i * width);
+      }
+      norm += size;
+    }
+    float* stream = pass.hidden + int64_t(first) * expert.hidden;
+    product(action.trunk[action.count - 1], count, x, width, stream, expert.hidden, false);
+    for (int i = 0; i < count; ++i)
+      layer_norm(stream + int64_t(i) * expert.hidden, action.norm, action.norm_bias, expert.hidden, action.eps);
+  }
+  decode(expert, pass, worker);
+  product(action.out, mine.end - mine.begin, pass.output + int64_t(mine.begin) * expert.hidden, expert.hidden,
+          velocity + int64_t(mine.begin) * 2, 2, false);
+}

@@ -1,0 +1,112 @@
+// Decoder layers and flow steps in float32 on the CPU, as one call each; `engine/native.py` calls it.
+//
+// A thread takes a share of the tokens through all layers and waits for the others only where keys and values of a
+// layer must be there. The kernels are compiled for several instruction sets, and the best that the processor has runs.
+
+#include <omp.h>
+
+#include <cmath>
+#include <vector>
+
+#include "arguments.h"
+
+#if defined(__x86_64__)
+#pragma GCC push_options
+#pragma GCC target("arch=x86-64-v4,prefer-vector-width=512")
+namespace avx512 {
+constexpr int LANES = 16, ROWS = 12;
+#include "product.h"
+#include "decoder.h"
+#include "action.h"
+}  // namespace avx512
+#pragma GCC pop_options
+#pragma GCC push_options
+#pragma GCC target("arch=x86-64-v3")
+namespace avx2 {
+constexpr int LANES = 8, ROWS = 6;
+#include "product.h"
+#include "decoder.h"
+#include "action.h"
+}  // namespace avx2
+#pragma GCC pop_options
+#endif
+namespace any {
+constexpr int LANES = 4, ROWS = 6;
+#include "product.h"
+#include "decoder.h"
+#include "action.h"
+}  // namespace any
+
+namespace {
+
+struct Kernels {
+  int panel;
+  decltype(&any::pack) pack;
+  decltype(&any::scratch_floats) decoder_floats;
+  decltype(&any::widest) widest;
+  decltype(&any::decode) decode;
+  decltype(&any::move) move;
+};
+
+#define KERNELS(set) Kernels{set::PANEL, set::pack, set::scratch_floats, set::widest, set::decode, set::move}
+
+// Where the processor has x86-64-v<level>, the kernels for it; level 1 is what every processor has.
+bool choose(int level, Kernels& kernels) {
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (level == 4 && __builtin_cpu_supports("x86-64-v4")) return kernels = KERNELS(avx512), true;
+  if (level == 3 && __builtin_cpu_supports("x86-64-v3")) return kernels = KERNELS(avx2), true;
+#endif
+  if (level == 1) return kernels = KERNELS(any), true;
+  return false;
+}
+
+Kernels best() {
+  Kernels kernels;
+  for (int level : {4, 3, 1})
+    if (choose(level, kernels)) break;
+  return kernels;
+}
+
+Kernels kernels = best();
+
+// A share of the pass in each thread, with so many floats for each. OpenMP, because PyTorch's threads are its too:
+// those that just worked for it wait for more, and others beside them would have to share their cores.
+template <typename Share>
+void in_threads(int threads, int64_t floats, const Share& share) {
+  // It stays as large as it was, so that passes do not ask the system for memory again and again.
+  static thread_local std::vector<float> memory;
+  if (int64_t(memory.size()) < threads * floats) memory.resize(threads * floats);
+  float* scratch = memory.data();
+#pragma omp parallel num_threads(threads)
+  share(Worker{omp_get_thread_num(), omp_get_num_threads(), scratch + omp_get_thread_num() * floats});
+}
+
+}  // namespace
+
+#define EXPORTED extern "C" __attribute__((visibility("default")))
+
+// Kernels of another level from now on, for whatever is packed after; whether the processor has it. For tests.
+EXPORTED bool choose_level(int32_t level) { return choose(level, kernels); }
+
+// Outputs in a panel.
+EXPORTED int32_t panel_width() { return kernels.panel; }
+
+// (outputs, inputs) to ceil(outputs / panel) panels of (inputs, panel).
+EXPORTED void pack_weight(const float* weight, int32_t inputs, int32_t outputs, float* panels) {
+  kernels.pack(weight, inputs, outputs, panels);
+}
+
+EXPORTED void run_decoder(const DecoderWeights* decoder, const Pass* pass) {
+  in_threads(pass->threads, kernels.decoder_floats(*decoder, pass->end),
+             [&](const Worker& worker) { kernels.decode(*decoder, *pass, worker); });
+}
+
+EXPORTED void run_velocity(const ActionWeights* action, const DecoderWeights* expert, const float* actions,
+                           const float* moment, const Pass* pass, float* velocity) {
+  const int64_t own = 2 * 64 * kernels.widest(*action), layers = kernels.decoder_floats(*expert, pass->end);
+  in_threads(pass->threads, own > layers ? own : layers, [&](const Worker& worker) {
+    kernels.move(*action, *expert, actions, moment, *pass, velocity, worker);
+  });
+}
+

@@ -1,0 +1,113 @@
+// Matrix products over packed weights. Included once for each instruction set, in a namespace of its own, where LANES
+// (floats in a register) and ROWS (of a tile, so that its sums fit into the registers) are set. Nothing of the standard
+// library's templates may be used here: one instance of them would serve all instruction sets.
+
+typedef float Lanes __attribute__((vector_size(4 * LANES)));
+typedef float LooseLanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+typedef int32_t IntLanes __attribute__((vector_size(4 * LANES)));
+
+constexpr int PANEL = 2 * LANES;
+
+inline Lanes load(const float* from) { return *reinterpret_cast<const LooseLanes*>(from); }
+inline void store(float* to, Lanes lanes) { *reinterpret_cast<LooseLanes*>(to) = lanes; }
+inline Lanes all(float value) { return value - Lanes{}; }
+
+// e^x; below -87 it is 1e-38 instead of less.
+inline Lanes exponential(Lanes x) {
+  x = x < -87.0f ? all(-87.0f) : x;
+  x = x > 88.0f ? all(88.0f) : x;
+  // Added and taken away again, this rounds to a whole number.
+  const Lanes whole = (x * 1.44269504f + 12582912.0f) - 12582912.0f;
+  const Lanes rest = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
+  // Cephes, expf: coefficients of the polynomial on ±ln 2 / 2.
+  Lanes power = rest * 1.9875691500e-4f + 1.3981999507e-3f;
+  power = power * rest + 8.3334519073e-3f;
+  power = power * rest + 4.1665795894e-2f;
+  power = power * rest + 1.6666665459e-1f;
+  power = power * rest + 5.0000001201e-1f;
+  power = power * rest * rest + rest + 1.0f;
+  const IntLanes bits = (__builtin_convertvector(whole, IntLanes) + 127) << 23;
+  return power * (Lanes)bits;  // The bits, not the number.
+}
+
+// sums[COUNT][2] = COUNT rows of a, times a panel of b, over `depth` inputs.
+template <int COUNT>
+__attribute__((always_inline)) inline void multiply(
+    int depth, const float* a, int64_t a_row, int64_t a_column, const float* b, Lanes (&sums)[COUNT][2]) {
+#pragma GCC unroll 16
+  for (int row = 0; row < COUNT; ++row) sums[row][0] = sums[row][1] = Lanes{};
+  for (int k = 0; k < depth; ++k, a += a_column, b += PANEL) {
+    const Lanes low = load(b), high = load(b + LANES);
+#pragma GCC unroll 16
+    for (int row = 0; row < COUNT; ++row) {
+      const float factor = a[row * a_row];
+      sums[row][0] += factor * low;
+      sums[row][1] += factor * high;
+    }
+  }
+}
+
+struct Tile {
+  int depth, outputs;  // of these outputs of the panel are some
+  const float *a, *b, *bias;
+  int64_t a_row, a_column, c_row;
+  float* c;
+  bool adds;
+};
+
+template <int COUNT>
+void one_tile(const Tile& tile) {
+  Lanes sums[COUNT][2];
+  multiply<COUNT>(tile.depth, tile.a, tile.a_row, tile.a_column, tile.b, sums);
+  for (int row = 0; row < COUNT; ++row) {
+    float* c = tile.c + row * tile.c_row;
+    float loose[PANEL];
+    const bool whole = tile.outputs == PANEL;
+    float* target = whole ? c : loose;
+    for (int half = 0; half < 2; ++half) {
+      Lanes sum = sums[row][half];
+      if (tile.adds && whole) sum += load(c + half * LANES);
+      store(target + half * LANES, sum);
+    }
+    if (!whole)
+      for (int i = 0; i < tile.outputs; ++i) c[i] = tile.adds ? c[i] + loose[i] : loose[i];
+    if (tile.bias)
+      for (int i = 0; i < tile.outputs; ++i) c[i] += tile.bias[i];
+  }
+}
+
+template <int COUNT>
+void tile_of(int count, const Tile& tile) {
+  if (count == COUNT) one_tile<COUNT>(tile);
+  else if constexpr (COUNT > 1) tile_of<COUNT - 1>(count, tile);
+}
+
+// All rows against one panel, in tiles of as equal a height as they go.
+inline void panel_product(int rows, Tile tile) {
+  for (int tiles = (rows + ROWS - 1) / ROWS; tiles > 0; --tiles) {
+    const int count = (rows + tiles - 1) / tiles;
+    tile_of<ROWS>(count, tile);
+    tile.a += count * tile.a_row;
+    tile.c += count * tile.c_row;
+    rows -= count;
+  }
+}
+
+// c (rows, outputs) = or += a (rows, inputs) · weight.
+inline void product(const Packed& weight, int rows, const float* a, int64_t a_row, float* c, int64_t c_row, bool adds) {
+  for (int first = 0; first < weight.outputs; first += PANEL) {
+    const int left = weight.outputs - first;
+    const float* panel = weight.panels + int64_t(first) * weight.inputs;
+    const float* bias = weight.bias ? weight.bias + first : nullptr;
+    panel_product(rows, Tile{weight.inputs, left < PANEL ? left : PANEL, a, panel, bias, a_row, 1, c_row, c + first,
+                             adds});
+  }
+}
+
+// (outputs, inputs) to panels; what is missing in the last is zero.
+inline void pack(const float* weight, int inputs, int outputs, float* panels) {
+  for (int first = 0; first < outputs; first += PANEL)
+    for (int k = 0; k < inputs; ++k)
+      for (int i = 0; i < PANEL; ++i)
+        *panels++ = first + i < outputs ? weight[int64_t(first + i) * inputs + k] : 0.0f;
+}

@@ -1,0 +1,167 @@
+"""The library of decoder layers does what PyTorch's operators do, on every instruction set that this processor has."""
+
+from __future__ import annotations
+
+import dataclasses
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from alpamayo_ros.engine import native
+from alpamayo_ros.engine.cache import StaticCache
+from alpamayo_ros.engine.decoder import Place, Stack, rotary_of
+from alpamayo_ros.engine.flow import Flow
+from alpamayo_ros.engine.native import NativeStack, library, make_stack
+from alpamayo_ros.engine.switches import PLAIN, Switches
+from alpamayo_ros.policy import find_model
+from alpamayo_ros.vla.checkpoint import load_model
+from alpamayo_ros.vla.config import DecoderConfig
+from alpamayo_ros.vla.decoder import Decoder
+
+CAPACITY = 160
+USUAL = DecoderConfig(
+    hidden_size=48,
+    intermediate_size=88,
+    num_hidden_layers=2,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+    head_dim=16,
+    rope_theta=10000.0,
+    mrope_section=(4, 2, 2),
+)
+SHAPES = {
+    "usual": USUAL,
+    # No size is a multiple of a register, and a head has its own keys.
+    "odd": dataclasses.replace(
+        USUAL, hidden_size=37, intermediate_size=51, num_attention_heads=3, num_key_value_heads=3
+    ),
+    "one layer": dataclasses.replace(USUAL, num_hidden_layers=1, num_key_value_heads=1, head_dim=32),
+}
+
+
+@pytest.fixture(params=[1, 3, 4], ids=["any", "avx2", "avx512"])
+def level(request):
+    """Kernels of one instruction set, for whatever is made in the test."""
+    if not library().choose_level(request.param):
+        pytest.skip("this processor has not got it")
+    yield
+    assert any(library().choose_level(best) for best in (4, 3, 1))
+
+
+@pytest.fixture(params=[1, 2, 3])
+def threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    torch.set_num_threads(before)
+
+
+def decoder_of(config):
+    torch.manual_seed(0)
+    made = Decoder(config).requires_grad_(False)
+    for name, weight in made.named_parameters():
+        weight.mul_(2).add_(torch.rand_like(weight) if "norm" in name else 0)
+    return made
+
+
+def filled(config, rows, dtype=torch.float32):
+    cache = StaticCache(config, rows, CAPACITY, torch.device("cpu"), dtype)
+    torch.manual_seed(1)
+    for part in (cache.keys, cache.values):
+        part.copy_(torch.randn(part.shape))
+    return cache
+
+
+def check(config, rows, columns, end, visible=None, asked=0, deepstack=None, scale=1.0):
+    """Both are about as close to what double precision gives, in what they return and in what they write."""
+    decoder, hidden = decoder_of(config), torch.randn(rows, len(columns), config.hidden_size) * scale
+    rotary = rotary_of(columns.expand(3, 1, -1), config)
+
+    def run(stack, dtype):
+        cache = filled(config, rows, dtype)
+        angles, place = tuple(part.to(dtype) for part in rotary), Place(cache, columns, end, visible, asked=asked)
+        return stack(hidden.to(dtype, copy=True), angles, place, deepstack), cache.keys, cache.values
+
+    made, usual = (run(stack, torch.float32) for stack in (NativeStack(decoder), Stack(decoder, PLAIN)))
+    exact = run(Stack(decoder.double(), PLAIN), torch.float64)
+    for mine, theirs, truth in zip(made, usual, exact, strict=True):
+        error, allowed = ((part - truth).norm() / truth.norm() for part in (mine, theirs))
+        assert error < 4 * allowed + 1e-7
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("tokens", [1, 7, 64, 131])
+def test_all_see_all(level, threads, shape, tokens):
+    check(SHAPES[shape], 1, torch.arange(20, 20 + tokens), 20 + tokens)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("asked", [0, 1, 9])
+def test_a_prompt_of_which_the_end_is_asked_for(level, threads, shape, asked):
+    config, where = SHAPES[shape], torch.tensor([0, 3, 4, 60, 99])
+    deepstack = where, torch.randn(1, len(where), config.hidden_size)
+    check(config, 1, torch.arange(5, 105), 105, "causal", asked, deepstack)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_rows_that_see_different_columns(level, threads, shape):
+    seen = torch.tensor([30, 12, 20])[:, None]
+    column = torch.arange(94)
+    check(SHAPES[shape], 3, column[30:], 94, ((column < seen) | (column >= 30))[:, None])
+
+
+@pytest.mark.parametrize("asked", [0, 2])
+def test_tokens_with_gaps_between_that_see_different_columns(level, threads, asked):
+    columns, end = torch.tensor([3, 4, 9, 40, 41]), 42
+    check(USUAL, 1, columns, end, (torch.arange(end) <= columns[:, None])[None], asked)
+
+
+def test_scores_beyond_what_a_float_can_raise(level):
+    check(USUAL, 1, torch.arange(20, 40), 40, scale=1e4)
+
+
+def test_what_is_not_a_number_is_not_hidden(level):
+    decoder, columns = decoder_of(USUAL), torch.arange(4)
+    hidden = torch.randn(1, 4, USUAL.hidden_size)
+    hidden[0, 2, 5] = torch.nan
+    rotary = rotary_of(columns.expand(3, 1, -1), USUAL)
+    made = NativeStack(decoder)(hidden, rotary, Place(filled(USUAL, 1), columns, 4, "causal"))
+    assert made.isnan()[0, 2:].all()
+
+
+@pytest.mark.parametrize("rows", [1, 3])
+@torch.inference_mode()
+def test_flow(level, threads, rows):
+    model = load_model(find_model("alpamayo-tiny"))
+    config, columns = model.config, torch.arange(90, 154)
+    cache, noise = filled(config.language, rows), torch.randn(rows, 64, 2)
+    angles = rotary_of(columns.expand(3, rows, -1), model.expert.config)
+    actions = []
+    for switches in (PLAIN, Switches()):
+        flow = Flow(model, switches)
+        flow.prepare(3)
+        actions.append(flow(noise, 3, [(angles, Place(cache, columns, 154))], 1.0))
+    torch.testing.assert_close(actions[1], actions[0], rtol=1e-4, atol=1e-4)
+
+
+def test_only_float32_weights_as_they_are_go_there():
+    decoder = decoder_of(USUAL)
+    assert isinstance(make_stack(decoder, Switches()), NativeStack)
+    assert isinstance(make_stack(decoder, Switches(float8="weights")), Stack)
+    assert isinstance(make_stack(decoder, PLAIN), Stack)
+    assert isinstance(make_stack(decoder.bfloat16(), Switches()), Stack)
+
+
+def test_some_are_asked_for_in_one_row_only():
+    decoder, columns = decoder_of(USUAL), torch.arange(4)
+    place = Place(filled(USUAL, 2), columns, 4, "causal", asked=1)
+    with pytest.raises(ValueError, match="in one row only"):
+        NativeStack(decoder)(torch.randn(2, 4, 48), rotary_of(columns.expand(3, 1, -1), USUAL), place)
+
+
+def test_a_library_that_was_not_built_is_named(monkeypatch, tmp_path):
+    library.cache_clear()
+    monkeypatch.setattr(native, "alpamayo_ros", SimpleNamespace(__path__=[str(tmp_path)]))
+    with pytest.raises(RuntimeError, match=r"libalpamayo_engine.so is missing .*make build.*native_layers"):
+        library()
