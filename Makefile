@@ -165,7 +165,7 @@ FORCE:
 # The environment is the install space too: its lib/ is on LD_LIBRARY_PATH already (the wheels' start-up hook), so the
 # messages work with nothing sourced. They get a folder of their own, behind the sources on Python's path: were they
 # in site-packages, they would come first, and a new source file would be seen only after a build.
-$(VENV)/built: $(VENV)/ready $(VENV)/sources.txt CMakeLists.txt $(wildcard msg/*.msg alpamayo_ros/engine/native/*)
+$(VENV)/built: $(VENV)/ready $(VENV)/sources.txt CMakeLists.txt $(wildcard msg/*.msg alpamayo_ros/engine/native/kernels/*)
 	$(BIN)/colcon --log-base $(VENV)/log build --symlink-install --merge-install \
 		--build-base $(VENV)/build --install-base $(VENV) --cmake-force-configure \
 		--cmake-args -DPython3_EXECUTABLE=$(BIN)/python -DPYTHON_INSTALL_DIR=lib/ros-python

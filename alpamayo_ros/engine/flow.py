@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from alpamayo_ros.engine.decoder import Place, Rotary, Stack
 from alpamayo_ros.engine.linear import make_linear
-from alpamayo_ros.engine.native import NativeField, NativeStack, make_stack
+from alpamayo_ros.engine.native.action import NativeField
+from alpamayo_ros.engine.native.decoder import NativeStack, make_stack
 from alpamayo_ros.engine.switches import Switches
 from alpamayo_ros.vla.action_in_proj import ActionInProj
 from alpamayo_ros.vla.flow_matching import Velocity, guided, integrate

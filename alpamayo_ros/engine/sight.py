@@ -15,8 +15,10 @@ from torch import Tensor
 
 from alpamayo_ros.engine.graphs import Graphs
 from alpamayo_ros.engine.memory import CameraPictures, Group, Memory, SeenFrame
+from alpamayo_ros.engine.native.library import runs_here
+from alpamayo_ros.engine.native.tower import NativeTower
 from alpamayo_ros.engine.switches import Switches
-from alpamayo_ros.engine.tower import Grids, Tower
+from alpamayo_ros.engine.tower import Grids, PictureTables, Tower
 from alpamayo_ros.vla.images import assemble, resize
 from alpamayo_ros.vla.model import AlpamayoModel
 from alpamayo_ros.vla.vision import VisionFeatures
@@ -44,7 +46,10 @@ class Pictures:
 class Sight:
     def __init__(self, model: AlpamayoModel, switches: Switches, graphs: Graphs) -> None:
         self._config, self._graphs = model.config, graphs
-        self._tower = Tower(model.vlm.model.visual, switches)
+        tower = model.vlm.model.visual
+        native = switches.native and runs_here(tower.patch_embed.proj.weight)
+        self._tower = NativeTower(tower) if native else Tower(tower, switches)
+        self._tables = PictureTables(tower)
         self._merged = model.config.vision.spatial_merge_size**2
         self._keeps_features = switches.vision_cache
         self._remembers = switches.vision_cache or switches.streaming
@@ -89,7 +94,7 @@ class Sight:
         return VisionFeatures(torch.cat([one for one, _ in order]), torch.cat([deep for _, deep in order], dim=1))
 
     def _encoded(self, rows: Tensor, grids: Grids) -> VisionFeatures:
-        tables = self._tower.tables(grids)
+        tables = self._tables(grids)
         made = self._graphs.run(("vision", grids), lambda rows: self._tower(rows, grids, tables), rows.to(self._device))
         # It outlives the next run.
         return VisionFeatures(*(part.clone() for part in made))

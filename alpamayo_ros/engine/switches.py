@@ -22,8 +22,8 @@ class Switches:
     text_head: logits of the words that reasoning may use only; those of trajectory tokens are never looked at.
     quick_choice: a token is drawn from the likeliest 64; where these do not settle it, from all, as in plain `vla`.
     packed_weights: on the CPU in float32, products run in oneDNN over weights in its own layout: a second copy of them.
-    native_layers: on the CPU in float32, decoder layers and flow steps are one call each of our own library, over a
-        second copy of their weights.
+    native: on the CPU in float32, the vision tower, a prompt and each flow step are one call of our own library, over
+        a second copy of their weights.
     static_graphs: every pass reads and writes buffers that stay where they are; on CUDA it is recorded and replayed.
 
     Approximate ones change the plan; they are off. What they cost in quality was not measured.
@@ -45,7 +45,7 @@ class Switches:
     text_head: bool = True
     quick_choice: bool = True
     packed_weights: bool = True
-    native_layers: bool = True
+    native: bool = True
     static_graphs: bool = True
     float8: Float8 = "off"
     shared_reasoning: bool = False
@@ -63,7 +63,7 @@ PLAIN = Switches(
     text_head=False,
     quick_choice=False,
     packed_weights=False,
-    native_layers=False,
+    native=False,
     static_graphs=False,
 )
 """Nothing on: the engine's own passes, as they are."""

@@ -23,6 +23,29 @@ MOST_GRIDS = 16
 """Tables are kept for so many; beyond, they are made anew."""
 
 
+class PictureTables:
+    """Those of pictures of some grids. Whoever records a pass over them holds them as long as it."""
+
+    def __init__(self, tower: VisionTower) -> None:
+        self._tower = tower
+        self._made: dict[Grids, Tables] = {}
+
+    def __len__(self) -> int:
+        return len(self._made)
+
+    def __call__(self, grids: Grids) -> Tables:
+        if grids in self._made:
+            return self._made[grids]
+        if len(self._made) == MOST_GRIDS:
+            self._made.clear()
+        cos, sin = self._tower.rotary(list(grids))
+        half = cos.shape[-1] // 2
+        signed = torch.cat([-sin[..., :half], sin[..., half:]], dim=-1)
+        made = self._tower.position_embedding(list(grids)), cos[:, None, None], signed[:, None, None]
+        self._made[grids] = made
+        return made
+
+
 class Tower:
     def __init__(self, tower: VisionTower, switches: Switches) -> None:
         self._tower = tower
@@ -35,20 +58,6 @@ class Tower:
         weight = tower.patch_embed.proj.weight
         self._embed = make_linear(weight.flatten(1), tower.patch_embed.proj.bias, switches)
         self._dtype = weight.dtype
-        self._tables: dict[Grids, Tables] = {}
-
-    def tables(self, grids: Grids) -> Tables:
-        """Those of pictures of these grids. Whoever records a pass over them holds them as long as it."""
-        if grids in self._tables:
-            return self._tables[grids]
-        if len(self._tables) == MOST_GRIDS:
-            self._tables.clear()
-        cos, sin = self._tower.rotary(list(grids))
-        half = cos.shape[-1] // 2
-        signed = torch.cat([-sin[..., :half], sin[..., half:]], dim=-1)
-        made = self._tower.position_embedding(list(grids)), cos[:, None, None], signed[:, None, None]
-        self._tables[grids] = made
-        return made
 
     def __call__(self, rows: Tensor, grids: Grids, tables: Tables) -> VisionFeatures:
         """Encode patch rows (P, 1536) of pictures of these grids and tables."""

@@ -10,9 +10,9 @@ from ticks import PERIOD, SIZE, Tick, check_same, invented, model, plainly, quic
 
 from alpamayo_ros.engine.engine import Engine
 from alpamayo_ros.engine.memory import Memory
+from alpamayo_ros.engine.native.tower import NativeTower
 from alpamayo_ros.engine.sight import Sight
 from alpamayo_ros.engine.switches import Switches
-from alpamayo_ros.engine.tower import Tower
 
 TICKS = invented(4)
 
@@ -26,7 +26,7 @@ def engine() -> Engine:
 def work(monkeypatch) -> dict[str, int]:
     """Frames that were resized and pictures that were encoded."""
     done = {"resized": 0, "encoded": 0}
-    resize, encode = Sight._resize, Tower.__call__
+    resize, encode = Sight._resize, NativeTower.__call__
 
     def counted_resize(self, pixels):
         done["resized"] += 1
@@ -37,7 +37,7 @@ def work(monkeypatch) -> dict[str, int]:
         return encode(self, rows, grids, tables)
 
     monkeypatch.setattr(Sight, "_resize", counted_resize)
-    monkeypatch.setattr(Tower, "__call__", counted_encode)
+    monkeypatch.setattr(NativeTower, "__call__", counted_encode)
     return done
 
 

@@ -1,23 +1,28 @@
-"""The library of decoder layers does what PyTorch's operators do, on every instruction set that this processor has."""
+"""The library does what PyTorch's operators do, on every instruction set that this processor has."""
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from alpamayo_ros.engine import native
 from alpamayo_ros.engine.cache import StaticCache
 from alpamayo_ros.engine.decoder import Place, Stack, rotary_of
 from alpamayo_ros.engine.flow import Flow
-from alpamayo_ros.engine.native import NativeStack, library, make_stack
+from alpamayo_ros.engine.native import library as native
+from alpamayo_ros.engine.native.decoder import NativeStack, make_stack
+from alpamayo_ros.engine.native.library import library
+from alpamayo_ros.engine.native.tower import NativeTower
 from alpamayo_ros.engine.switches import PLAIN, Switches
+from alpamayo_ros.engine.tower import PictureTables
 from alpamayo_ros.policy import find_model
 from alpamayo_ros.vla.checkpoint import load_model
-from alpamayo_ros.vla.config import DecoderConfig
+from alpamayo_ros.vla.config import DecoderConfig, VisionConfig
 from alpamayo_ros.vla.decoder import Decoder
+from alpamayo_ros.vla.vision import VisionTower
 
 CAPACITY = 160
 USUAL = DecoderConfig(
@@ -145,6 +150,43 @@ def test_flow(level, threads, rows):
     torch.testing.assert_close(actions[1], actions[0], rtol=1e-4, atol=1e-4)
 
 
+TOWERS = {
+    "patches": VisionConfig(
+        depth=3, hidden_size=48, num_heads=3, intermediate_size=70, out_hidden_size=40, deepstack_visual_indexes=(0, 1),
+        num_position_embeddings=16,
+    ),
+    "stem": VisionConfig(
+        depth=2, hidden_size=32, num_heads=2, intermediate_size=40, out_hidden_size=24, deepstack_visual_indexes=(0,),
+        num_position_embeddings=16, stem_channels=(5, 8, 16), tubelets=True, temporal_patch_size=4,
+    ),
+    "joined by threes": VisionConfig(
+        depth=1, hidden_size=32, num_heads=1, intermediate_size=33, out_hidden_size=8, deepstack_visual_indexes=(0,),
+        num_position_embeddings=16, spatial_merge_size=3, stem_channels=(4,),
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TOWERS)
+@pytest.mark.parametrize("grids", [((6, 12),), ((6, 6), (6, 6), (6, 6)), ((6, 12), (12, 18), (6, 6))])
+@torch.inference_mode()
+def test_tower(level, threads, name, grids):
+    """Twice, because buffers of the stem are used again."""
+    config = TOWERS[name]
+    torch.manual_seed(0)
+    tower = VisionTower(config).requires_grad_(False)
+    for weight in tower.parameters():
+        weight.mul_(2).add_(0.1 * torch.randn_like(weight))
+    made, patches = NativeTower(tower), sum(h * w for h, w in grids)
+    exact = copy.deepcopy(tower).double()
+    tables, grid_thw = PictureTables(tower)(grids), torch.tensor([(1, *grid) for grid in grids])
+    for _ in range(2):
+        rows = torch.rand(patches, config.in_channels * config.temporal_patch_size * config.patch_size**2) * 2 - 1
+        found, usual = made(rows, grids, tables), tower(rows, grid_thw)
+        for mine, theirs, truth in zip(found, usual, exact(rows.double(), grid_thw), strict=True):
+            error, allowed = ((part - truth).norm() / truth.norm() for part in (mine, theirs))
+            assert error < 4 * allowed + 1e-7
+
+
 def test_only_float32_weights_as_they_are_go_there():
     decoder = decoder_of(USUAL)
     assert isinstance(make_stack(decoder, Switches()), NativeStack)
@@ -163,5 +205,5 @@ def test_some_are_asked_for_in_one_row_only():
 def test_a_library_that_was_not_built_is_named(monkeypatch, tmp_path):
     library.cache_clear()
     monkeypatch.setattr(native, "alpamayo_ros", SimpleNamespace(__path__=[str(tmp_path)]))
-    with pytest.raises(RuntimeError, match=r"libalpamayo_engine.so is missing .*make build.*native_layers"):
+    with pytest.raises(RuntimeError, match=r"libalpamayo_engine.so is missing .*make build.*native"):
         library()

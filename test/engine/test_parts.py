@@ -173,10 +173,10 @@ def test_a_recorded_pass_of_the_tower_keeps_its_tables():
     """On CUDA it reads them where they were when it was recorded, however many other grids came since."""
     engine, tick = Engine(model("r1"), Switches()), drive("r1", 1)[0]
     quickly(engine, tick)
-    [position] = (weakref.ref(tables[0]) for tables in engine._sight._tower._tables.values())
+    [position] = (weakref.ref(tables[0]) for tables in engine._sight._tables._made.values())
     for width in range(1, MOST_GRIDS + 1):
-        engine._sight._tower.tables(((2, 2 * width),))
-    assert len(engine._sight._tower._tables) < MOST_GRIDS
+        engine._sight._tables(((2, 2 * width),))
+    assert len(engine._sight._tables) < MOST_GRIDS
     assert position() is not None
 
 
@@ -196,7 +196,7 @@ def test_passes_stay_on_the_device_of_the_model(name, dtype):
     engine = Engine(loaded, Switches(static_graphs=False), rounded=True)
     tower, reader, grids = engine._sight._tower, engine._reader, ((6, 10), (6, 10))
     rows = torch.empty(120, 3 * vision.temporal_patch_size * vision.patch_size**2, device="meta")
-    features = tower(rows, grids, tower.tables(grids))
+    features = tower(rows, grids, engine._sight._tables(grids))
     cache = StaticCache(config.language, 2, 512, loaded.device, dtype)
     ids = [1, 2, *[config.image_token_id] * 30, 3]
     prompt = batch_prompts([ids], [torch.tensor([[1, 6, 10]] * 2)], config, source.tokenizer.pad)

@@ -141,7 +141,7 @@ def _check_memory(
     spoken: int,
 ) -> None:
     config, weights = model.config, weight_bytes(model, dtype)
-    if (switches.packed_weights or switches.native_layers) and device.type == "cpu" and dtype == torch.float32:
+    if (switches.packed_weights or switches.native) and device.type == "cpu" and dtype == torch.float32:
         weights *= 2  # as they are and packed
     if switches.float8 != "off":
         decoders = (model.vlm.model.language_model.layers, model.expert.layers)

@@ -12,6 +12,10 @@ struct Packed {
   int32_t inputs, outputs;
 };
 
+struct Norm {
+  const float *weight, *bias;
+};
+
 struct LayerWeights {
   Packed queries, keys_values, out, gate_up, down;
   const float *norm, *norm_after, *qk_norm;  // qk_norm: (heads + kv_heads, width)
@@ -28,8 +32,8 @@ struct DecoderWeights {
 struct ActionWeights {
   const Packed* trunk;  // count of them
   const float* trunk_norms;  // behind each but the last, of its outputs, one behind the other
-  const float *norm, *norm_bias;
-  const float *frequencies;  // (2, features / 2), of acceleration and curvature
+  Norm norm;
+  const float* frequencies;  // (2, features / 2), of acceleration and curvature
   Packed out;
   int32_t count, features;
   float trunk_eps, eps;
@@ -47,6 +51,40 @@ struct Pass {
   const float* deepstack;  // (deepstack_layers, shown_count, hidden)
   int64_t angle_stride, layer_stride, row_stride, visible_row_stride, visible_token_stride;  // in elements
   int32_t rows, tokens, asked, end, causal, shown_count, deepstack_layers, threads;
+};
+
+struct BlockWeights {
+  Packed qkv, proj, fc1, fc2;
+  Norm norm1, norm2;
+};
+
+// Joins the patches that stand behind each other to one token. block: behind which one it stands.
+struct MergerWeights {
+  Packed fc1, fc2;
+  Norm norm;
+  int32_t block, norm_after_merge;
+};
+
+struct TowerWeights {
+  const Packed* stem;  // (stem_count, 3): of a convolution each row of its kernel, (outputs, 3 · channels)
+  Packed embed;        // of what the stem leaves of a patch, (outputs, rows · columns · channels)
+  const BlockWeights* blocks;
+  const MergerWeights* mergers;
+  int32_t stem_count, block_count, merger_count, hidden, heads, merge, patch, channels;
+  float eps;
+};
+
+// Pictures one behind the other, each of (height, width) patches. Buffers of the stem: of each picture what a
+// convolution reads, (height + 1, width + 1, channels) pixels, above and left a border of zeros.
+struct Look {
+  const float* rows;  // (patches, channels · patch · patch)
+  const float *position, *cos, *sin;  // (patches, hidden), and of a head; the first half of sin is negative
+  float* hidden;      // (patches, hidden)
+  float* qkv[2];      // (patches, 3 · hidden), for blocks in turn
+  float* const* stem;    // stem_count + 1 of them
+  float* const* merged;  // of each merger: (patches / merge², outputs)
+  const int32_t *heights, *widths;
+  int32_t pictures, patches, threads;
 };
 
 }  // extern "C"

@@ -1,4 +1,4 @@
-// Decoder layers and flow steps in float32 on the CPU, as one call each; `engine/native.py` calls it.
+// The vision tower, decoder layers and flow steps in float32 on the CPU, as one call each for `engine/native`.
 //
 // A thread takes a share of the tokens through all layers and waits for the others only where keys and values of a
 // layer must be there. The kernels are compiled for several instruction sets, and the best that the processor has runs.
@@ -15,26 +15,20 @@
 #pragma GCC target("arch=x86-64-v4,prefer-vector-width=512")
 namespace avx512 {
 constexpr int LANES = 16, ROWS = 12;
-#include "product.h"
-#include "decoder.h"
-#include "action.h"
+#include "kernels.h"
 }  // namespace avx512
 #pragma GCC pop_options
 #pragma GCC push_options
 #pragma GCC target("arch=x86-64-v3")
 namespace avx2 {
 constexpr int LANES = 8, ROWS = 6;
-#include "product.h"
-#include "decoder.h"
-#include "action.h"
+#include "kernels.h"
 }  // namespace avx2
 #pragma GCC pop_options
 #endif
 namespace any {
 constexpr int LANES = 4, ROWS = 6;
-#include "product.h"
-#include "decoder.h"
-#include "action.h"
+#include "kernels.h"
 }  // namespace any
 
 namespace {
@@ -46,9 +40,14 @@ struct Kernels {
   decltype(&any::widest) widest;
   decltype(&any::decode) decode;
   decltype(&any::move) move;
+  decltype(&any::tower_floats) tower_floats;
+  decltype(&any::see) see;
 };
 
-#define KERNELS(set) Kernels{set::PANEL, set::pack, set::scratch_floats, set::widest, set::decode, set::move}
+#define KERNELS(set)                                                                              \
+  Kernels {                                                                                      \
+    set::PANEL, set::pack, set::scratch_floats, set::widest, set::decode, set::move, set::tower_floats, set::see \
+  }
 
 // Where the processor has x86-64-v<level>, the kernels for it; level 1 is what every processor has.
 bool choose(int level, Kernels& kernels) {
@@ -110,3 +109,7 @@ EXPORTED void run_velocity(const ActionWeights* action, const DecoderWeights* ex
   });
 }
 
+EXPORTED void run_tower(const TowerWeights* tower, const Look* look) {
+  in_threads(look->threads, kernels.tower_floats(*tower, *look),
+             [&](const Worker& worker) { kernels.see(*tower, *look, worker); });
+}

@@ -1,5 +1,4 @@
-// Noisy actions to their velocity: `vla.action_in_proj`, the expert, and the product behind it. Included as product.h
-// is.
+// Noisy actions to their velocity: `vla.action_in_proj`, the expert, and the product behind it.
 
 inline int64_t widest(const ActionWeights& action) {
   int64_t widest = 3 * int64_t(action.features);
@@ -20,18 +19,6 @@ inline void fourier(const ActionWeights& action, const float* actions, const flo
   for (int i = 0; i < action.features; ++i) features[2 * action.features + i] = moment[i];
 }
 
-inline void layer_norm(float* x, const float* weight, const float* bias, int size, float eps) {
-  float sum = 0, squares = 0;
-#pragma omp simd reduction(+ : sum)
-  for (int i = 0; i < size; ++i) sum += x[i];
-  const float mean = sum / size;
-#pragma omp simd reduction(+ : squares)
-  for (int i = 0; i < size; ++i) squares += (x[i] - mean) * (x[i] - mean);
-  const float scale = 1.0f / sqrtf(squares / size + eps);
-#pragma omp simd
-  for (int i = 0; i < size; ++i) x[i] = (x[i] - mean) * scale * weight[i] + bias[i];
-}
-
 // The velocity (rows, tokens, 2) of actions (rows, tokens, 2), in one of the threads.
 inline void move(const ActionWeights& action, const DecoderWeights& expert, const float* actions, const float* moment,
                  const Pass& pass, float* velocity, const Worker& worker) {
@@ -46,17 +33,16 @@ inline void move(const ActionWeights& action, const DecoderWeights& expert, cons
       const int size = action.trunk[layer].outputs;
       product(action.trunk[layer], count, x, width, y, width, false);
       for (int i = 0; i < count; ++i) {
-        float* row = y + i * width;
-        for (int k = 0; k < size; ++k) x[i * width + k] = 1.0f;
-        silu_times(row, x + i * width, size);
-        rms_norm(row, norm, size, action.trunk_eps, x + i * width);
+        silu(y + i * width, size);
+        rms_norm(y + i * width, norm, size, action.trunk_eps, x + i * width);
       }
       norm += size;
     }
     float* stream = pass.hidden + int64_t(first) * expert.hidden;
     product(action.trunk[action.count - 1], count, x, width, stream, expert.hidden, false);
     for (int i = 0; i < count; ++i)
-      layer_norm(stream + int64_t(i) * expert.hidden, action.norm, action.norm_bias, expert.hidden, action.eps);
+      layer_norm(stream + int64_t(i) * expert.hidden, action.norm, expert.hidden, action.eps,
+                 stream + int64_t(i) * expert.hidden);
   }
   decode(expert, pass, worker);
   product(action.out, mine.end - mine.begin, pass.output + int64_t(mine.begin) * expert.hidden, expert.hidden,

@@ -1,6 +1,4 @@
-// Matrix products over packed weights. Included once for each instruction set, in a namespace of its own, where LANES
-// (floats in a register) and ROWS (of a tile, so that its sums fit into the registers) are set. Nothing of the standard
-// library's templates may be used here: one instance of them would serve all instruction sets.
+// Matrix products over packed weights.
 
 typedef float Lanes __attribute__((vector_size(4 * LANES)));
 typedef float LooseLanes __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
@@ -11,24 +9,6 @@ constexpr int PANEL = 2 * LANES;
 inline Lanes load(const float* from) { return *reinterpret_cast<const LooseLanes*>(from); }
 inline void store(float* to, Lanes lanes) { *reinterpret_cast<LooseLanes*>(to) = lanes; }
 inline Lanes all(float value) { return value - Lanes{}; }
-
-// e^x; below -87 it is 1e-38 instead of less.
-inline Lanes exponential(Lanes x) {
-  x = x < -87.0f ? all(-87.0f) : x;
-  x = x > 88.0f ? all(88.0f) : x;
-  // Added and taken away again, this rounds to a whole number.
-  const Lanes whole = (x * 1.44269504f + 12582912.0f) - 12582912.0f;
-  const Lanes rest = (x - whole * 0.693359375f) + whole * 2.12194440e-4f;
-  // Cephes, expf: coefficients of the polynomial on ±ln 2 / 2.
-  Lanes power = rest * 1.9875691500e-4f + 1.3981999507e-3f;
-  power = power * rest + 8.3334519073e-3f;
-  power = power * rest + 4.1665795894e-2f;
-  power = power * rest + 1.6666665459e-1f;
-  power = power * rest + 5.0000001201e-1f;
-  power = power * rest * rest + rest + 1.0f;
-  const IntLanes bits = (__builtin_convertvector(whole, IntLanes) + 127) << 23;
-  return power * (Lanes)bits;  // The bits, not the number.
-}
 
 // sums[COUNT][2] = COUNT rows of a, times a panel of b, over `depth` inputs.
 template <int COUNT>

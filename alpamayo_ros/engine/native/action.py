@@ -1,0 +1,69 @@
+"""Flow steps, from noisy actions to their velocity, in one call each."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from alpamayo_ros.engine.decoder import Place, Rotary
+from alpamayo_ros.engine.native.decoder import NativeStack, pass_of
+from alpamayo_ros.engine.native.library import Norm, Packed, Pointer, address, library, norm_of, packed
+from alpamayo_ros.vla.action_in_proj import ActionInProj, FourierFeatures
+from alpamayo_ros.vla.decoder import RMSNorm
+from alpamayo_ros.vla.flow_matching import Velocity
+
+
+class ActionWeights(ctypes.Structure):
+    _fields_ = [
+        ("trunk", ctypes.POINTER(Packed)),
+        ("trunk_norms", Pointer),
+        ("norm", Norm),
+        ("frequencies", Pointer),
+        ("out", Packed),
+        *((name, ctypes.c_int32) for name in ("count", "features")),
+        *((name, ctypes.c_float) for name in ("trunk_eps", "eps")),
+    ]
+
+
+class NativeField:
+    """What `flow.Field` does, over a copy of the weights."""
+
+    def __init__(self, embedding: ActionInProj, expert: NativeStack, out: nn.Linear) -> None:
+        self._expert, self._size = expert, out.in_features
+        self._held: list[Tensor] = []
+        trunk = list(embedding.encoder.trunk)
+        linear = [part for part in trunk if isinstance(part, nn.Linear)]
+        norms = [part for part in trunk if isinstance(part, RMSNorm)]
+        frequencies = torch.cat([cast(FourierFeatures, axis).freqs for axis in embedding.sinus])
+        self._trunk = (Packed * len(linear))(*(packed(part.weight, part.bias, self._held) for part in linear))
+        self._weights = ActionWeights(
+            self._trunk,
+            address(torch.cat([norm.weight for norm in norms]), self._held),
+            norm_of(embedding.norm, self._held),
+            address(frequencies, self._held),
+            packed(out.weight, out.bias, self._held),
+            len(linear),
+            2 * frequencies.shape[1],
+            norms[0].eps,
+            embedding.norm.eps,
+        )
+
+    def behind(self, rotary: Rotary, place: Place, noise: Tensor, moments: Mapping[float, Tensor]) -> Velocity:
+        """As `flow.Field.behind`."""
+        hidden = noise.new_empty(*noise.shape[:2], self._size)
+        # `held` is what the arguments point to: it lives as long as the function.
+        held: list[Tensor] = []
+        arguments = pass_of(hidden, torch.empty_like(hidden), rotary, place, None, held)
+        weights = ctypes.byref(self._weights), ctypes.byref(self._expert.weights)
+
+        def velocity(action: Tensor, time: float, held: Sequence[Tensor] = held) -> Tensor:
+            action, made = action.contiguous(), torch.empty_like(noise)
+            given = (Pointer(part.data_ptr()) for part in (action, moments[time]))
+            library().run_velocity(*weights, *given, ctypes.byref(arguments), Pointer(made.data_ptr()))
+            return made
+
+        return velocity

@@ -1,0 +1,64 @@
+"""The library that `colcon build` makes of `kernels/`: what is handed over to it, and how weights are packed for it."""
+
+from __future__ import annotations
+
+import ctypes
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+import alpamayo_ros
+
+NAME = "libalpamayo_engine.so"
+Pointer = ctypes.c_void_p
+
+
+class Packed(ctypes.Structure):
+    _fields_ = [("panels", Pointer), ("bias", Pointer), ("inputs", ctypes.c_int32), ("outputs", ctypes.c_int32)]
+
+
+class Norm(ctypes.Structure):
+    _fields_ = [("weight", Pointer), ("bias", Pointer)]
+
+
+@cache
+def library() -> ctypes.CDLL:
+    """Raises RuntimeError where it was not built."""
+    for folder in alpamayo_ros.__path__:
+        path = Path(folder) / "engine" / "native" / NAME
+        if path.exists():
+            made = ctypes.CDLL(str(path))
+            made.choose_level.restype = ctypes.c_bool
+            return made
+    raise RuntimeError(
+        f"{NAME} is missing beside the package (looked in {', '.join(alpamayo_ros.__path__)}): build it with "
+        "`make build`, or with `colcon build` and source the workspace, or turn the switch `native` off"
+    )
+
+
+def packed(weight: Tensor, bias: Tensor | None, held: list[Tensor]) -> Packed:
+    """A weight (outputs, inputs) in panels, which are added to `held`: what must live as long as the structure."""
+    outputs, inputs = weight.shape
+    width = library().panel_width()
+    panels = torch.empty(-(-outputs // width), inputs, width)
+    library().pack_weight(Pointer(address(weight, held)), inputs, outputs, Pointer(panels.data_ptr()))
+    # The weight itself is not needed any more.
+    held[-1] = panels
+    return Packed(panels.data_ptr(), None if bias is None else address(bias, held), inputs, outputs)
+
+
+def address(tensor: Tensor, held: list[Tensor]) -> int:
+    """Of its numbers one behind the other; `held` gets them."""
+    held.append(tensor.detach().contiguous())
+    return held[-1].data_ptr()
+
+
+def norm_of(norm: nn.LayerNorm, held: list[Tensor]) -> Norm:
+    return Norm(address(norm.weight, held), address(norm.bias, held))
+
+
+def runs_here(weight: Tensor) -> bool:
+    """Whether the library takes models of such weights: float32 on the CPU."""
+    return weight.device.type == "cpu" and weight.dtype == torch.float32
