@@ -123,8 +123,8 @@ class DrivingPolicy:
         noise_temperature: scale of its initial noise. These three are by default the model's own. navigation_guidance:
         weight w of v = (1 − w) v_without + w v_with navigation text. autoregressive: decode the trajectory as 128
         tokens instead. max_jerk: m/s³ with which a plan leaves the acceleration that the car has, see `vla.jerk_limit`;
-        by default it begins with the model's own. may_reverse: whether the gate lets a plan reverse. memory: of the
-        drive that the observation is from.
+        0: it begins with what the model wants; by default the model's own. may_reverse: whether the gate lets a plan
+        reverse. memory: of the drive that the observation is from.
 
         Every sample is judged, and the selected one is the medoid of those that pass the gate. Where none passes, it is
         that of those that are merely uncomfortable, as an emergency stop is; then of those whose reasoning is complete;
@@ -136,8 +136,8 @@ class DrivingPolicy:
         _check_whole("seed", seed, least=0)
         flow = (flow_steps, noise_temperature, navigation_guidance)
         _check_flow(*flow, observation.navigation, autoregressive=autoregressive)
-        if max_jerk is not None and not 0 < max_jerk < math.inf:
-            raise ModelInputError(f"max_jerk is {max_jerk}; it must be above 0")
+        if max_jerk is not None and not 0 <= max_jerk < math.inf:
+            raise ModelInputError(f"max_jerk is {max_jerk}; it must be 0 or more")
         sampling = self._sampling(temperature, top_p, top_k)
         self._check_fits(observation)
 
@@ -199,7 +199,7 @@ class DrivingPolicy:
         num_samples: int,
         **options: Any,
     ) -> Samples:
-        """What the engine makes of an observation; the model's own values stand in for what is None of the flow.
+        """What the engine makes of an observation; the model's own values stand in for what is None.
 
         options: the others of `Engine.sample`. Raises CheckpointError or ModelInputError.
         """
@@ -235,11 +235,12 @@ class DrivingPolicy:
                 f"{self.name} gave waypoints that are not finite; its weights are damaged, or not made for "
                 f"{self.model.dtype}"
             )
-        if max_jerk is None:
+        limit = config.max_jerk if max_jerk is None else max_jerk
+        if not limit:
             return samples
         begin = time.perf_counter()
         now = self.model.action_space.acceleration_at_t0(history_xyz, history_rot).expand(num_samples)
-        action = limit_jerk(self.model.action_space, samples.action, samples.initial_speed, now, max_jerk)
+        action = limit_jerk(self.model.action_space, samples.action, samples.initial_speed, now, limit)
         limited = self.model.drive(samples.reasoning, action, history_xyz, history_rot)
         return replace(limited, stage_ms={**samples.stage_ms, "jerk_limit": (time.perf_counter() - begin) * 1e3})
 

@@ -149,6 +149,21 @@ def test_a_model_may_bring_its_own_noise(policies, tmp_path):
     assert not np.array_equal(own, released)
 
 
+def test_a_model_may_bring_its_own_limit_of_jerk(policies, tmp_path):
+    policies["r1"].save_pretrained(tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text())
+    assert config["max_jerk"] == 0.0  # the releases have none
+    (tmp_path / "config.json").write_text(json.dumps({**config, "max_jerk": 2.0}))
+    limited = DrivingPolicy.from_pretrained(tmp_path)
+    own, asked, off, released = (
+        policy.plan(observe(), max_jerk=limit).chosen.trajectory.positions
+        for policy, limit in ((limited, None), (policies["r1"], 2.0), (limited, 0.0), (policies["r1"], None))
+    )
+    np.testing.assert_array_equal(own, asked)
+    np.testing.assert_array_equal(off, released)
+    assert not np.array_equal(own, off)
+
+
 def test_a_sample_that_never_began_its_trajectory_says_so(policies):
     plan = policies["r1"].plan(observe(), temperature=0.0, max_reasoning_tokens=2)
     assert [sample.complete for sample in plan.samples] == [False]
@@ -212,7 +227,7 @@ def test_answer(policies):
         ("r1", {}, {"noise_temperature": -1.0}, "noise_temperature is -1"),
         ("r1", {}, {"autoregressive": True, "flow_steps": 3}, "drop flow_steps"),
         ("r1", {}, {"num_samples": 1.5}, "num_samples is 1.5"),
-        ("r1", {}, {"max_jerk": 0.0}, "max_jerk is 0.0; it must be above 0"),
+        ("r1", {}, {"max_jerk": -1.0}, "max_jerk is -1.0; it must be 0 or more"),
         ("r1", {}, {"max_jerk": float("nan")}, "max_jerk is nan"),
         ("15", {}, {"navigation_guidance": 2.0}, "without navigation text"),
         ("r1", {}, {"num_samples": 0}, "num_samples is 0"),

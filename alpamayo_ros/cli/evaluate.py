@@ -50,9 +50,9 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
     )
     @click.option(
         "--max-jerk",
-        type=click.FloatRange(0.0, min_open=True),
-        help="m/s³ with which a model's plan leaves the acceleration that the car has; by default it begins with its "
-        "own.",
+        type=click.FloatRange(0.0),
+        help="m/s³ with which a model's plan leaves the acceleration that the car has; 0: it begins with what the "
+        "model wants; by default its own.",
     )
     @switch_option
     @click.option("--language-model", help="Folder of the language model that a released config names.")

@@ -42,7 +42,8 @@ from alpamayo_ros.types import Plan
 )
 @click.option(
     "--max-jerk", type=float,
-    help="m/s³ with which the plan leaves the acceleration that the car has; by default it begins with its own.",
+    help="m/s³ with which the plan leaves the acceleration that the car has; 0: it begins with what the model wants; "
+    "by default the model's own.",
 )  # fmt: skip
 @click.option("--autoregressive", is_flag=True, help="Decode the trajectory as 128 tokens instead of by the flow.")
 @click.option(

@@ -56,8 +56,10 @@ SPECS: dict[str, _Spec] = {
         -1.0, "Scale of the noise that the flow begins with; below 0 the model's own.", span=(-1.0, 10.0)
     ),
     "max_jerk": _Spec(
-        0.0, "m/s³ with which a plan leaves the acceleration that the car has; 0: it begins with the model's own.",
-        span=(0.0, 1000.0),
+        -1.0,
+        "m/s³ with which a plan leaves the acceleration that the car has; 0: it begins with what the model wants; "
+        "below 0 the model's own.",
+        span=(-1.0, 1000.0),
     ),
     "may_reverse": _Spec(False, "Whether the gate lets a plan reverse."),
     "gate_policy": _Spec(
@@ -139,7 +141,7 @@ class Parameters:
             "max_reasoning_tokens": self.max_reasoning_tokens,
             "flow_steps": self.flow_steps or None,
             "noise_temperature": None if self.noise_temperature < 0 else self.noise_temperature,
-            "max_jerk": self.max_jerk or None,
+            "max_jerk": None if self.max_jerk < 0 else self.max_jerk,
             "may_reverse": self.may_reverse,
         }
 

@@ -121,6 +121,8 @@ class ModelConfig:
     reasoning_temperature: of the words, and num_inference_steps, noise_temperature: of the flow, where a plan asks for
         no others. The releases have no temperatures in their config: 0.6, as in their inference script, and 1, the
         noise they were trained with.
+    max_jerk: m/s³ with which a plan leaves the acceleration that the car has (`jerk_limit`), where it asks for no
+        other. 0, as in the releases: it begins with what the model wants.
     """
 
     model_type: ModelType
@@ -137,6 +139,7 @@ class ModelConfig:
     reasoning_temperature: float
     num_inference_steps: int
     noise_temperature: float
+    max_jerk: float
     traj_vocab_size: int
     tokens_per_history_traj: int
     tokens_per_future_traj: int

@@ -9,6 +9,7 @@ compared with the one class each place may hold; nothing is ever imported becaus
 from __future__ import annotations
 
 import dataclasses
+import math
 from typing import Any
 
 from alpamayo_ros.vla.config import (
@@ -53,6 +54,7 @@ def config_to_json(config: ModelConfig) -> dict[str, Any]:
         "vocab_size": config.vocab_size,
         "vlm_backend": "qwenvl3",
         "reasoning_temperature": config.reasoning_temperature,
+        "max_jerk": config.max_jerk,
         "action_space_cfg": action_space,
         "action_in_proj_cfg": _with_target(
             config.action_in_proj, f"{package}.models.action_in_proj.PerWaypointActionInProjV2"
@@ -162,6 +164,7 @@ def _read(document: dict[str, Any], vlm_document: dict[str, Any]) -> ModelConfig
         reasoning_temperature=float(document.get("reasoning_temperature", 0.6)),
         num_inference_steps=flow["num_inference_steps"],
         noise_temperature=float(flow.get("noise_temperature", 1.0)),
+        max_jerk=float(document.get("max_jerk", 0.0)),
         traj_vocab_size=document["traj_vocab_size"],
         tokens_per_history_traj=document["tokens_per_history_traj"],
         tokens_per_future_traj=document["tokens_per_future_traj"],
@@ -191,6 +194,7 @@ def _check(config: ModelConfig) -> None:
         "traj_vocab_size must hold the bins of future and history": (
             config.future_tokens.num_bins + history.num_bins <= config.traj_vocab_size
         ),
+        "max_jerk must be finite, and 0 or more": 0 <= config.max_jerk < math.inf,
         "min_pixels must not be above max_pixels": config.min_pixels <= config.max_pixels,
         "deepstack_visual_indexes must name blocks of the vision tower": all(
             0 <= index < config.vision.depth for index in config.vision.deepstack_visual_indexes

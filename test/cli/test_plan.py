@@ -109,7 +109,7 @@ def test_navigation_with_special_tokens_is_only_text_for_1_5(tmp_path):
         (["--navigation-guidance", 2], "navigation_guidance was given without navigation text"),
         (["--samples", 0], "num_samples is 0; it must be a whole number, 1 or more"),
         (["--noise-temperature", -1], "noise_temperature is -1.0; it must be 0 or more"),
-        (["--max-jerk", 0], "max_jerk is 0.0; it must be above 0"),
+        (["--max-jerk", -1], "max_jerk is -1.0; it must be 0 or more"),
         (["--flow-steps", 0], "flow_steps is 0; it must be a whole number, 1 or more"),
         (["--max-reasoning-tokens", 0], "max_reasoning_tokens is 0; it must be a whole number, 1 or more"),
         (["--temperature", "nan"], "temperature is nan; it must be 0"),

@@ -115,6 +115,7 @@ def _timed(subject: Subject, settings: Settings, observation: Observation, memor
         flow_steps=None if settings.autoregressive else settings.flow_steps,
         autoregressive=settings.autoregressive,
         max_reasoning_tokens=subject.max_reasoning_tokens,
+        max_jerk=0.0,  # The network alone, which is what the reference runs.
         memory=memory,
     )
     if subject.model.device.type == "cuda":
