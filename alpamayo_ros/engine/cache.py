@@ -9,7 +9,6 @@ from torch import Tensor
 
 from alpamayo_ros.engine.memory import SeenFrame
 from alpamayo_ros.vla.config import DecoderConfig
-from alpamayo_ros.vla.decoder import KVCache
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,7 +63,3 @@ class StaticCache:
         if self.rows > 1:
             self.keys[:, 1:, :length] = self.keys[:, :1, :length]
             self.values[:, 1:, :length] = self.values[:, :1, :length]
-
-    def as_plain(self, length: int) -> KVCache:
-        """The same memory as plain `vla` takes it."""
-        return KVCache(self.keys.transpose(2, 3), self.values.transpose(2, 3), length)

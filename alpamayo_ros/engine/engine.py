@@ -22,8 +22,9 @@ from alpamayo_ros.engine.reader import SPAN, Reader, Reading
 from alpamayo_ros.engine.sight import Pictures, Sight
 from alpamayo_ros.engine.speaker import Speaker
 from alpamayo_ros.engine.switches import Switches
+from alpamayo_ros.engine.trajectory import TrajectorySpeaker
 from alpamayo_ros.vla.errors import ModelInputError
-from alpamayo_ros.vla.model import AlpamayoModel, Context, Guidance, Reasoning, Samples, StageClock
+from alpamayo_ros.vla.model import AlpamayoModel, Guidance, Reasoning, Samples, StageClock
 from alpamayo_ros.vla.prompt import PromptBatch
 from alpamayo_ros.vla.sampling import (
     NOISE_STREAM,
@@ -58,6 +59,7 @@ class Engine:
         self._sight = Sight(model, switches, self._graphs)
         self._reader = Reader(model, switches, self._graphs, rounded=self._rounded)
         self._speaker = Speaker(model, self._reader)
+        self._trajectory_speaker = TrajectorySpeaker(model, self._reader, switches, self._graphs)
         self._flow = Flow(model, switches)
         self._drafts = switches.speculation and not switches.skip_reasoning
         self._caches: dict[str, StaticCache] = {}
@@ -110,8 +112,13 @@ class Engine:
         reasoning = self._reason(reading, draft, num_samples, sampling, seed, max_new_tokens, memory)
         clock.lap("reasoning")
         if autoregressive:
-            streams, context = RowStreams(seed, num_samples, TRAJECTORY_STREAM), self._plain_context(reading, reasoning)
-            action = self.model.speak_action(context, reasoning, lambda logits: next_tokens(logits, sampling, streams))
+            streams = RowStreams(seed, num_samples, TRAJECTORY_STREAM)
+            action = self._trajectory_speaker.speak(
+                reading,
+                reasoning,
+                self._visible(reading, reasoning),
+                lambda logits: next_tokens(logits, sampling, streams),
+            )
             clock.lap("trajectory_tokens")
         else:
             readings = [(reading, self._visible(reading, reasoning))]
@@ -208,14 +215,6 @@ class Engine:
         key = ("flow", len(noise), steps, weight, *((id(cache), end, masked) for cache, end, masked in spans))
         # It outlives the next run.
         return self._graphs.run(key, act, *inputs)[0].clone()
-
-    def _plain_context(self, reading: Reading, reasoning: Reasoning) -> Context:
-        """What plain `vla` goes on from."""
-        rows, length = len(reasoning.tokens), reading.length + reasoning.tokens.shape[1] - 1
-        seen = torch.tensor(self._visible(reading, reasoning), device=self.model.device)
-        is_real = torch.arange(length, device=self.model.device) < seen[:, None]
-        delta = torch.full((rows,), reading.rope_delta, device=self.model.device)
-        return Context(reading.cache.as_plain(length), reading.length, is_real, delta, reading.logits[:, 0])
 
     def _cache(self, name: str, rows: int, prompt_length: int, max_new_tokens: int) -> StaticCache:
         """The cache called so, made anew where it has other rows or too few columns."""

@@ -151,13 +151,16 @@ class Reader:
             # The pass is used again at other columns before the same end: where it begins is no reason to see all.
             if self._rounded or size > 1:
                 visible = _up_to(columns, end)
-            hidden = self._stack(self._embed(tokens), (cos, sin), Place(cache, columns, end, visible))
-            return (self._logits(hidden),)
+            return (self._logits(self.hidden(tokens, (cos, sin), Place(cache, columns, end, visible))),)
 
         cos, sin = (part[None].to(self._dtype) for part in self.angles(reading, start, size))
         columns = torch.arange(start, start + size, device=self._device)
         key = ("block", id(cache), len(tokens), size, end)
         return self._graphs.run(key, block, tokens, cos, sin, columns)[0][:, :count]
+
+    def hidden(self, tokens: Tensor, rotary: Rotary, place: Place) -> Tensor:
+        """What the layers make of tokens (B, T): (B, T, hidden)."""
+        return self._stack(self._embed(tokens), rotary, place)
 
     def angles(self, reading: Reading, start: int, count: int) -> Rotary:
         """cos and sin (count, 1, head_dim) float32 of text at columns from `start`."""

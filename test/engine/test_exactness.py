@@ -108,8 +108,20 @@ def test_a_memory_of_the_same_drive_gives_the_same_bits():
 
 
 @pytest.mark.parametrize("name", ["tiny", "15"])
-def test_trajectory_tokens(name):
-    check_drive(Engine(model(name), ALL), drive(name, 1), Memory(), num_samples=2, autoregressive=True)
+@pytest.mark.parametrize(
+    ("switches", "rounded", "changes"),
+    [
+        (ALL, None, {}),
+        (PLAIN, None, {}),
+        (ALL, True, {"sampling": DRAWN}),
+        # Nobody is done by then, and in the other case rows are done after different numbers of words.
+        (ALL, None, {"max_new_tokens": 3}),
+        (ALL, None, {"sampling": Sampling(1.5, None, 5), "num_samples": 3}),
+    ],
+)
+def test_trajectory_tokens(name, switches, rounded, changes):
+    engine = Engine(model(name), switches, rounded=rounded)
+    check_drive(engine, drive(name, 1), Memory(), **{"num_samples": 2, "autoregressive": True, **changes})
 
 
 @pytest.mark.parametrize(("name", "weight"), [("15", 0.0), ("tiny", 2.0)])
