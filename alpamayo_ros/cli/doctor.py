@@ -37,9 +37,15 @@ def _examine(model: str | None, language_model: Path | None = None) -> dict[str,
     """Facts by name; under `missing`, one sentence for each thing that is not there. Raises CheckpointError."""
     import torch
 
+    from alpamayo_ros.engine.native.library import instruction_set
     from alpamayo_ros.policy import find_model
 
     missing = []
+    try:
+        kernels = instruction_set()
+    except RuntimeError as error:
+        kernels = "none"
+        missing.append(str(error))
     gpus = []
     for index in range(torch.cuda.device_count()):
         gpu = torch.cuda.get_device_properties(index)
@@ -59,6 +65,7 @@ def _examine(model: str | None, language_model: Path | None = None) -> dict[str,
         "python": platform.python_version(),
         "torch": torch.__version__,
         "cpu threads": torch.get_num_threads(),
+        "cpu kernels": kernels,
         "host memory": f"{host / _GIB:.1f} GiB",
         "gpu": ", ".join(f"{name}, {memory / _GIB:.1f} GiB" for name, memory in gpus) or "none",
     }

@@ -10,6 +10,8 @@ import torch
 from command import alpamayo, refusal
 from golden_data import FOLDER, MODELS, model
 
+from alpamayo_ros.engine.native import library
+
 
 def report(*arguments: object) -> dict[str, str | list[str]]:
     ran = alpamayo("doctor", "--json", *arguments)
@@ -22,6 +24,18 @@ def test_this_machine_is_reported_without_a_model():
     assert facts["torch"] == torch.__version__
     assert "model" not in facts
     assert ("none" in facts["gpu"]) == any("no CUDA GPU" in line for line in facts["missing"])
+
+
+def test_kernels_that_were_not_built_are_missing(monkeypatch):
+    assert report()["cpu kernels"] in {"AVX-512", "AVX2", "what any processor has"}
+
+    def unbuilt():
+        raise RuntimeError("libalpamayo_engine.so is missing")
+
+    monkeypatch.setattr(library, "library", unbuilt)
+    facts = report()
+    assert facts["cpu kernels"] == "none"
+    assert "libalpamayo_engine.so is missing" in facts["missing"]
 
 
 @pytest.mark.parametrize("release", ["r1", "15"])

@@ -38,6 +38,11 @@ def library() -> ctypes.CDLL:
     )
 
 
+def instruction_set() -> str:
+    """What the library uses of this processor. Raises RuntimeError where it was not built."""
+    return {1: "what any processor has", 3: "AVX2", 4: "AVX-512"}[library().level()]
+
+
 def packed(weight: Tensor, bias: Tensor | None, held: list[Tensor]) -> Packed:
     """A weight (outputs, inputs) in panels, which are added to `held`: what must live as long as the structure."""
     outputs, inputs = weight.shape

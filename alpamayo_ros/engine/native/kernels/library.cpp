@@ -34,7 +34,7 @@ constexpr int LANES = 4, ROWS = 6;
 namespace {
 
 struct Kernels {
-  int panel;
+  int level, panel;
   decltype(&any::pack) pack;
   decltype(&any::scratch_floats) decoder_floats;
   decltype(&any::widest) widest;
@@ -44,19 +44,20 @@ struct Kernels {
   decltype(&any::see) see;
 };
 
-#define KERNELS(set)                                                                              \
-  Kernels {                                                                                      \
-    set::PANEL, set::pack, set::scratch_floats, set::widest, set::decode, set::move, set::tower_floats, set::see \
+#define KERNELS(level, set)                                                                                \
+  Kernels {                                                                                                \
+    level, set::PANEL, set::pack, set::scratch_floats, set::widest, set::decode, set::move, set::tower_floats, \
+        set::see                                                                                           \
   }
 
 // Where the processor has x86-64-v<level>, the kernels for it; level 1 is what every processor has.
 bool choose(int level, Kernels& kernels) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
-  if (level == 4 && __builtin_cpu_supports("x86-64-v4")) return kernels = KERNELS(avx512), true;
-  if (level == 3 && __builtin_cpu_supports("x86-64-v3")) return kernels = KERNELS(avx2), true;
+  if (level == 4 && __builtin_cpu_supports("x86-64-v4")) return kernels = KERNELS(4, avx512), true;
+  if (level == 3 && __builtin_cpu_supports("x86-64-v3")) return kernels = KERNELS(3, avx2), true;
 #endif
-  if (level == 1) return kernels = KERNELS(any), true;
+  if (level == 1) return kernels = KERNELS(1, any), true;
   return false;
 }
 
@@ -87,6 +88,8 @@ void in_threads(int threads, int64_t floats, const Share& share) {
 
 // Kernels of another level from now on, for whatever is packed after; whether the processor has it. For tests.
 EXPORTED bool choose_level(int32_t level) { return choose(level, kernels); }
+
+EXPORTED int32_t level() { return kernels.level; }
 
 // Outputs in a panel.
 EXPORTED int32_t panel_width() { return kernels.panel; }
