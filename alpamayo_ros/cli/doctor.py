@@ -39,11 +39,12 @@ def _examine(model: str | None, language_model: Path | None = None) -> dict[str,
 
     from alpamayo_ros.engine.native.library import instruction_set
     from alpamayo_ros.policy import find_model
+    from alpamayo_ros.vla.errors import ModelInputError
 
     missing = []
     try:
         kernels = instruction_set()
-    except RuntimeError as error:
+    except ModelInputError as error:
         kernels = "none"
         missing.append(str(error))
     gpus = []

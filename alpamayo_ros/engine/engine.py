@@ -44,7 +44,7 @@ class Engine:
     """Takes over the weights of a model when it is made; a change of them later is not seen everywhere.
 
     rounded: whether sizes of passes are rounded up, so that few of them are recorded; by default where they are, on
-    CUDA. Raises ModelInputError for a switch that the model does not take.
+    CUDA. Raises ModelInputError for a switch that the model does not take, or whose library was not built.
     """
 
     def __init__(self, model: AlpamayoModel, switches: Switches, *, rounded: bool | None = None) -> None:

@@ -15,10 +15,9 @@ from torch import Tensor
 
 from alpamayo_ros.engine.graphs import Graphs
 from alpamayo_ros.engine.memory import CameraPictures, Group, Memory, SeenFrame
-from alpamayo_ros.engine.native.library import runs_here
-from alpamayo_ros.engine.native.tower import NativeTower
+from alpamayo_ros.engine.native.tower import make_tower
 from alpamayo_ros.engine.switches import Switches
-from alpamayo_ros.engine.tower import Grids, PictureTables, Tower
+from alpamayo_ros.engine.tower import Grids, PictureTables
 from alpamayo_ros.vla.images import assemble, resize
 from alpamayo_ros.vla.model import AlpamayoModel
 from alpamayo_ros.vla.vision import VisionFeatures
@@ -47,8 +46,7 @@ class Sight:
     def __init__(self, model: AlpamayoModel, switches: Switches, graphs: Graphs) -> None:
         self._config, self._graphs = model.config, graphs
         tower = model.vlm.model.visual
-        native = switches.native and runs_here(tower.patch_embed.proj.weight)
-        self._tower = NativeTower(tower) if native else Tower(tower, switches)
+        self._tower = make_tower(tower, switches)
         self._tables = PictureTables(tower)
         self._merged = model.config.vision.spatial_merge_size**2
         self._keeps_features = switches.vision_cache

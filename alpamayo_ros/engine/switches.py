@@ -26,7 +26,7 @@ class Switches:
         a second copy of their weights.
     static_graphs: every pass reads and writes buffers that stay where they are; on CUDA it is recorded and replayed.
 
-    Approximate ones change the plan; they are off. What they cost in quality was not measured.
+    Approximate ones change the plan; they are off. The README says what they cost in quality, where it was measured.
     float8: weights of the decoders' layers as float8 (e4m3, a scale for each row), or activations too (a scale for each
         token). On CUDA with activations it is a float8 product; elsewhere weights are widened for each product.
     shared_reasoning: all samples follow the reasoning of the first.

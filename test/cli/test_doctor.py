@@ -11,6 +11,7 @@ from command import alpamayo, refusal
 from golden_data import FOLDER, MODELS, model
 
 from alpamayo_ros.engine.native import library
+from alpamayo_ros.vla.errors import ModelInputError
 
 
 def report(*arguments: object) -> dict[str, str | list[str]]:
@@ -30,7 +31,7 @@ def test_kernels_that_were_not_built_are_missing(monkeypatch):
     assert report()["cpu kernels"] in {"AVX-512", "AVX2", "what any processor has"}
 
     def unbuilt():
-        raise RuntimeError("libalpamayo_engine.so is missing")
+        raise ModelInputError("libalpamayo_engine.so is missing")
 
     monkeypatch.setattr(library, "library", unbuilt)
     facts = report()

@@ -22,6 +22,7 @@ from alpamayo_ros.policy import find_model
 from alpamayo_ros.vla.checkpoint import load_model
 from alpamayo_ros.vla.config import DecoderConfig, VisionConfig
 from alpamayo_ros.vla.decoder import Decoder
+from alpamayo_ros.vla.errors import ModelInputError
 from alpamayo_ros.vla.vision import VisionTower
 
 CAPACITY = 160
@@ -135,6 +136,16 @@ def test_what_is_not_a_number_is_not_hidden(level):
     assert made.isnan()[0, 2:].all()
 
 
+def test_as_many_threads_as_there_are_give_the_same_bits(level):
+    decoder, columns, hidden = decoder_of(USUAL), torch.arange(100), torch.randn(1, 100, USUAL.hidden_size)
+    rotary, made, before = rotary_of(columns.expand(3, 1, -1), USUAL), [], torch.get_num_threads()
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        made.append(NativeStack(decoder)(hidden.clone(), rotary, Place(filled(USUAL, 1), columns, 100, "causal")))
+    torch.set_num_threads(before)
+    assert all(torch.equal(other, made[0]) for other in made[1:])
+
+
 @pytest.mark.parametrize("rows", [1, 3])
 @torch.inference_mode()
 def test_flow(level, threads, rows):
@@ -205,5 +216,5 @@ def test_some_are_asked_for_in_one_row_only():
 def test_a_library_that_was_not_built_is_named(monkeypatch, tmp_path):
     library.cache_clear()
     monkeypatch.setattr(native, "alpamayo_ros", SimpleNamespace(__path__=[str(tmp_path)]))
-    with pytest.raises(RuntimeError, match=r"libalpamayo_engine.so is missing .*make build.*native"):
+    with pytest.raises(ModelInputError, match=r"libalpamayo_engine.so is missing .*make build.*native"):
         library()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import cast
 
 import torch
@@ -55,12 +55,10 @@ class NativeField:
     def behind(self, rotary: Rotary, place: Place, noise: Tensor, moments: Mapping[float, Tensor]) -> Velocity:
         """As `flow.Field.behind`."""
         hidden = noise.new_empty(*noise.shape[:2], self._size)
-        # `held` is what the arguments point to: it lives as long as the function.
-        held: list[Tensor] = []
-        arguments = pass_of(hidden, torch.empty_like(hidden), rotary, place, None, held)
+        arguments = pass_of(hidden, torch.empty_like(hidden), rotary, place)
         weights = ctypes.byref(self._weights), ctypes.byref(self._expert.weights)
 
-        def velocity(action: Tensor, time: float, held: Sequence[Tensor] = held) -> Tensor:
+        def velocity(action: Tensor, time: float) -> Tensor:
             action, made = action.contiguous(), torch.empty_like(noise)
             given = (Pointer(part.data_ptr()) for part in (action, moments[time]))
             library().run_velocity(*weights, *given, ctypes.byref(arguments), Pointer(made.data_ptr()))

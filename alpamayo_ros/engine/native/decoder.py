@@ -31,6 +31,8 @@ class DecoderWeights(ctypes.Structure):
 
 
 class Pass(ctypes.Structure):
+    held: list[Tensor | None]
+    """What it points to, which lives as long as it."""
     _fields_ = [
         *(
             (name, Pointer)
@@ -81,9 +83,8 @@ class NativeStack:
         self, hidden: Tensor, rotary: Rotary, place: Place, deepstack: tuple[Tensor, Tensor] | None = None
     ) -> Tensor:
         """As `Stack`; `hidden` (B, T, hidden) is overwritten."""
-        held: list[Tensor] = []
         output = hidden.new_empty(len(hidden), place.asked or hidden.shape[1], self._size)
-        arguments = pass_of(hidden, output, rotary, place, deepstack, held)
+        arguments = pass_of(hidden, output, rotary, place, deepstack)
         library().run_decoder(ctypes.byref(self.weights), ctypes.byref(arguments))
         return output
 
@@ -98,10 +99,8 @@ def pass_of(
     output: Tensor,
     rotary: Rotary,
     place: Place,
-    deepstack: tuple[Tensor, Tensor] | None,
-    held: list[Tensor],
+    deepstack: tuple[Tensor, Tensor] | None = None,
 ) -> Pass:
-    """Arguments of a pass; `held` gets what must live as long as they."""
     rows, tokens = hidden.shape[:2]
     asked = output.shape[1]
     if rows > 1 and asked < tokens:
@@ -116,6 +115,7 @@ def pass_of(
     strides += [0, 0] if visible is None else [visible.stride(i) if visible.shape[i] > 1 else 0 for i in (0, 1)]
     counts = [rows, tokens, asked, place.end, place.visible == "causal"]
     counts += [0, 0] if shown is None or features is None else [len(shown), len(features)]
-    held += [part for part in pointed if part is not None]
     addresses = (None if part is None else part.data_ptr() for part in pointed)
-    return Pass(*addresses, *strides, *counts, torch.get_num_threads())
+    made = Pass(*addresses, *strides, *counts, torch.get_num_threads())
+    made.held = pointed
+    return made

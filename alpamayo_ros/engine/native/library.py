@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import alpamayo_ros
+from alpamayo_ros.vla.errors import ModelInputError
 
 NAME = "libalpamayo_engine.so"
 Pointer = ctypes.c_void_p
@@ -25,21 +26,21 @@ class Norm(ctypes.Structure):
 
 @cache
 def library() -> ctypes.CDLL:
-    """Raises RuntimeError where it was not built."""
+    """Raises ModelInputError where it was not built."""
     for folder in alpamayo_ros.__path__:
         path = Path(folder) / "engine" / "native" / NAME
         if path.exists():
             made = ctypes.CDLL(str(path))
             made.choose_level.restype = ctypes.c_bool
             return made
-    raise RuntimeError(
+    raise ModelInputError(
         f"{NAME} is missing beside the package (looked in {', '.join(alpamayo_ros.__path__)}): build it with "
         "`make build`, or with `colcon build` and source the workspace, or turn the switch `native` off"
     )
 
 
 def instruction_set() -> str:
-    """What the library uses of this processor. Raises RuntimeError where it was not built."""
+    """What the library uses of this processor. Raises ModelInputError where it was not built."""
     return {1: "what any processor has", 3: "AVX2", 4: "AVX-512"}[library().level()]
 
 

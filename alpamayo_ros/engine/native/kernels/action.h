@@ -7,6 +7,11 @@ inline int64_t widest(const ActionWeights& action) {
   return widest;
 }
 
+inline int64_t action_floats(const ActionWeights& action, const DecoderWeights& expert, int end) {
+  const int64_t own = 2 * CHUNK * widest(action), layers = decoder_floats(expert, end);
+  return own > layers ? own : layers;
+}
+
 // √2 · [sin 2πfx | cos 2πfx] of acceleration and curvature, and the features of the flow time, which are known.
 inline void fourier(const ActionWeights& action, const float* actions, const float* moment, float* features) {
   const int half = action.features / 2;

@@ -1,4 +1,4 @@
-// What Python hands over (`engine/native.py` has the same structures) and what all kernels share.
+// What Python hands over (`engine/native/*.py` have the same structures) and what all kernels share.
 #pragma once
 
 #include <cstdint>
@@ -89,7 +89,7 @@ struct Look {
 
 }  // extern "C"
 
-// One thread of a pass, and its memory: as long as the kernels' `scratch_floats` says.
+// One thread of a pass, and its memory: as long as `decoder_floats`, `action_floats` or `tower_floats` say.
 struct Worker {
   int index, count;
   float* scratch;

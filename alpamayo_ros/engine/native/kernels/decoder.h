@@ -1,6 +1,6 @@
 // The layers of `vla.decoder`, a share of the tokens in each thread.
 
-inline int64_t scratch_floats(const DecoderWeights& decoder, int end) {
+inline int64_t decoder_floats(const DecoderWeights& decoder, int end) {
   const int64_t inner = int64_t(decoder.heads) * decoder.width;
   return CHUNK * (decoder.hidden + 2 * inner + 2 * int64_t(decoder.intermediate)) +
          attention_floats(decoder.width, end);

@@ -36,18 +36,18 @@ namespace {
 struct Kernels {
   int level, panel;
   decltype(&any::pack) pack;
-  decltype(&any::scratch_floats) decoder_floats;
-  decltype(&any::widest) widest;
+  decltype(&any::decoder_floats) decoder_floats;
+  decltype(&any::action_floats) action_floats;
   decltype(&any::decode) decode;
   decltype(&any::move) move;
   decltype(&any::tower_floats) tower_floats;
   decltype(&any::see) see;
 };
 
-#define KERNELS(level, set)                                                                                \
-  Kernels {                                                                                                \
-    level, set::PANEL, set::pack, set::scratch_floats, set::widest, set::decode, set::move, set::tower_floats, \
-        set::see                                                                                           \
+#define KERNELS(level, set)                                                                                        \
+  Kernels {                                                                                                        \
+    level, set::PANEL, set::pack, set::decoder_floats, set::action_floats, set::decode, set::move, set::tower_floats, \
+        set::see                                                                                                   \
   }
 
 // Where the processor has x86-64-v<level>, the kernels for it; level 1 is what every processor has.
@@ -106,8 +106,7 @@ EXPORTED void run_decoder(const DecoderWeights* decoder, const Pass* pass) {
 
 EXPORTED void run_velocity(const ActionWeights* action, const DecoderWeights* expert, const float* actions,
                            const float* moment, const Pass* pass, float* velocity) {
-  const int64_t own = 2 * 64 * kernels.widest(*action), layers = kernels.decoder_floats(*expert, pass->end);
-  in_threads(pass->threads, own > layers ? own : layers, [&](const Worker& worker) {
+  in_threads(pass->threads, kernels.action_floats(*action, *expert, pass->end), [&](const Worker& worker) {
     kernels.move(*action, *expert, actions, moment, *pass, velocity, worker);
   });
 }

@@ -18,7 +18,6 @@ inline Lanes exponential(Lanes x) {
   return power * (Lanes)bits;  // The bits, not the number.
 }
 
-
 // The error function on ±4, beyond which a float has its limit: the rational function of XLA and Eigen.
 inline Lanes error_function(Lanes x) {
   x = x < -4.0f ? all(-4.0f) : x;
