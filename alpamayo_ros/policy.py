@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,6 @@ from alpamayo_ros.types import (
 from alpamayo_ros.vla.checkpoint import fetch_from_hub, fingerprint, load_model, save_model
 from alpamayo_ros.vla.errors import CheckpointError, ModelInputError
 from alpamayo_ros.vla.images import preprocess
-from alpamayo_ros.vla.jerk_limit import limit_jerk
 from alpamayo_ros.vla.model import AlpamayoModel, Guidance, Samples
 from alpamayo_ros.vla.prompt import (
     PromptBatch,
@@ -224,6 +222,7 @@ class DrivingPolicy:
                 num_flow_steps=flow_steps or config.num_inference_steps,
                 noise_temperature=config.noise_temperature if noise_temperature is None else noise_temperature,
                 guidance=None if navigation_guidance is None else Guidance(prompt(None), navigation_guidance),
+                max_jerk=config.max_jerk if max_jerk is None else max_jerk,
                 **options,
             )
         except torch.OutOfMemoryError:
@@ -235,14 +234,7 @@ class DrivingPolicy:
                 f"{self.name} gave waypoints that are not finite; its weights are damaged, or not made for "
                 f"{self.model.dtype}"
             )
-        limit = config.max_jerk if max_jerk is None else max_jerk
-        if not limit:
-            return samples
-        begin = time.perf_counter()
-        now = self.model.action_space.acceleration_at_t0(history_xyz, history_rot).expand(num_samples)
-        action = limit_jerk(self.model.action_space, samples.action, samples.initial_speed, now, limit)
-        limited = self.model.drive(samples.reasoning, action, history_xyz, history_rot)
-        return replace(limited, stage_ms={**samples.stage_ms, "jerk_limit": (time.perf_counter() - begin) * 1e3})
+        return samples
 
     def _judged(
         self, observation: Observation, samples: Samples, seed: int, preprocessing_ms: float, *, may_reverse: bool

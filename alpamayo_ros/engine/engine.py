@@ -92,10 +92,12 @@ class Engine:
         noise_temperature: float = 1.0,
         guidance: Guidance | None = None,
         autoregressive: bool = False,
+        max_jerk: float = 0.0,
         memory: Memory | None = None,
     ) -> Samples:
-        """Samples of one prompt. All but `pictures` and `memory` is as in `AlpamayoModel.sample`.
+        """Samples of one prompt. All but the following is as in `AlpamayoModel.sample`.
 
+        max_jerk: as in `AlpamayoModel.drive`.
         memory: of the drive; the same as `pictures` were made with. Without one a plan depends on nothing before it.
         """
         if len(prompt.ids) != 1:
@@ -129,7 +131,7 @@ class Engine:
             noise = RowStreams(seed, num_samples, NOISE_STREAM).normal(self.model.config.action_space.n_waypoints, 2)
             action = self._act(noise * noise_temperature, num_flow_steps, readings, reasoning, weight)
             clock.lap("flow_matching")
-        samples = self.model.drive(reasoning, action, history_xyz, history_rot)
+        samples = self.model.drive(reasoning, action, history_xyz, history_rot, max_jerk)
         clock.lap("unicycle")
         return dataclasses.replace(samples, stage_ms=clock.stage_ms)
 

@@ -48,10 +48,11 @@ class Flow:
 
     def __call__(self, noise: Tensor, steps: int, behind: Sequence[Behind], weight: float) -> Tensor:
         """Actions (K, 64, 2) from noise (K, 64, 2). A second place is what guidance of this weight leads away from."""
-        velocity, *without_route = (self._field.behind(*it, noise, self._moments[steps]) for it in behind)
-        if without_route:
-            velocity = guided(velocity, without_route[0], weight)
-        return integrate(velocity, noise, steps)[-1]
+        moments = self._moments[steps]
+        if len(behind) == 1:
+            return self._field.integrate(*behind[0], noise, moments)
+        velocity, without_route = (self._field.behind(*it, noise, moments) for it in behind)
+        return integrate(guided(velocity, without_route, weight), noise, steps)[-1]
 
 
 class Field:
@@ -69,6 +70,10 @@ class Field:
         """That of actions of the shape of `noise` (K, 64, 2), behind a place in the cache. moments: features
         (features,) of the flow times."""
         return lambda action, time: self._out(self._expert(self._embed(action, moments[time]), rotary, place))
+
+    def integrate(self, rotary: Rotary, place: Place, noise: Tensor, moments: Mapping[float, Tensor]) -> Tensor:
+        """Actions (K, 64, 2) from noise, in as many steps as there are moments."""
+        return integrate(self.behind(rotary, place, noise, moments), noise, len(moments))[-1]
 
     def _embed(self, action: Tensor, moment: Tensor) -> Tensor:
         """`ActionInProj.forward`."""

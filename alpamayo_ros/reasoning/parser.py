@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from alpamayo_ros.reasoning.component_reader import read_components
 from alpamayo_ros.reasoning.decision_reader import NO_CHANGE, read_decision
@@ -20,6 +21,7 @@ MAX_WORDS = 60
 MAX_UNKNOWN_WORDS, MAX_UNKNOWN_SHARE = 2, 0.25
 
 
+@lru_cache(maxsize=256)  # the sentences of a drive repeat
 def parse(text: str) -> ParsedTrace:
     """Read `text`. Never raises on any string; what cannot be read is UNPARSED with the reason."""
     sentence = _normalize(text)

@@ -40,11 +40,10 @@ class Segment:
 
 def cut(states: Sequence[np.ndarray], last: int) -> list[tuple[int, int]]:
     """Segments between ticks at which any state flips; `last` ends the last one."""
-    table = np.stack(states)
-    ticks = table.shape[1]
+    table = np.stack(states, axis=1).tolist()
     segments, start, i = [], 0, 1
-    while i < ticks:
-        if (table[:, i] != table[:, start]).any() and ticks - i > NO_RECUT_TICKS:
+    while i < len(table):
+        if table[i] != table[start] and len(table) - i > NO_RECUT_TICKS:
             segments.append((start, i))
             start = i
             i += NO_RECUT_TICKS
@@ -94,13 +93,11 @@ def join(segments: list[Segment]) -> list[Segment]:
 def with_hysteresis(series: np.ndarray, threshold: float) -> np.ndarray:
     """(T,) bool: above `threshold`, left and entered only 15 % beyond it."""
     upper, lower = threshold + HYSTERESIS * abs(threshold), threshold - HYSTERESIS * abs(threshold)
-    out = np.empty(len(series), dtype=bool)
-    above = bool(series[0] >= threshold)
-    for i, value in enumerate(series):
-        if i:
-            above = bool(value >= lower) if above else bool(value >= upper)
-        out[i] = above
-    return out
+    values = series.tolist()
+    found = [values[0] >= threshold]
+    for value in values[1:]:
+        found.append(value >= (lower if found[-1] else upper))
+    return np.array(found)
 
 
 def mean_shrunk(series: np.ndarray) -> np.ndarray:

@@ -72,7 +72,7 @@ class GrpoStage(Stage):
 
     @torch.no_grad()
     def act(self, work: Work) -> Work:
-        """Roll out, reward, and keep the log-probabilities of what was said."""
+        """Roll out, reward, and keep the log-probabilities of what was said where several passes learn from it."""
         recipe, inputs = self.recipe, work.inputs
         samples = self.model.sample(
             inputs["prompt"], inputs["rows"], inputs["grids"], *inputs["history"], num_samples=recipe.group_size,
@@ -87,7 +87,8 @@ class GrpoStage(Stage):
         inputs = {**inputs, "answers": answers_of(self.model, samples), "rewards": grouped}
         advantage = advantages(grouped, normalise=recipe.normalise).flatten().to(self.model.device)
         inputs["advantage"] = advantage[inputs["answers"].owners]
-        inputs["before"] = self._log_probabilities(self.model.vlm, inputs)
+        if self.passes > 1:
+            inputs["before"] = self._log_probabilities(self.model.vlm, inputs)
         if self.reference is not None:
             inputs["reference"] = self._log_probabilities(self.reference, inputs)
         inputs["told"] = {
@@ -142,7 +143,9 @@ class GrpoStage(Stage):
 
     def forward(self, work: Work) -> dict[str, Tensor]:
         recipe, inputs = self.recipe, work.inputs
-        now, before = self._log_probabilities(self.model.vlm, inputs), inputs["before"]
+        now = self._log_probabilities(self.model.vlm, inputs)
+        # In an only pass the weights are still those that rolled out.
+        before = inputs.get("before", now.detach())
         gain, clipped = clipped_objective(now, before, inputs["advantage"], recipe.clip_low, recipe.clip_high)
         sums = {"policy": -gain.sum(), "clipped": clipped.sum(), "kl_rollout": divergence(before, now.detach()).sum()}
         if self.reference is not None:

@@ -13,6 +13,7 @@ released implementation.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -93,12 +94,12 @@ class UnicycleActionSpace(nn.Module):
 
     def speed_at_t0(self, history_xyz: Tensor, history_rot: Tensor) -> Tensor:
         """Speed at the last of the poses (B, T, 3), (B, T, 3, 3), from a smooth fit over all of them: (B,) m/s."""
-        return self._fit_speed(history_xyz[..., :2], unwrap(_yaw(history_rot)), initial_speed=None)[:, -1]
+        return self.motion_at_t0(history_xyz, history_rot)[0]
 
-    def acceleration_at_t0(self, history_xyz: Tensor, history_rot: Tensor) -> Tensor:
-        """Acceleration over the last step of the poses (B, T, 3), (B, T, 3, 3), from the same fit: (B,) m/s²."""
+    def motion_at_t0(self, history_xyz: Tensor, history_rot: Tensor) -> tuple[Tensor, Tensor]:
+        """`speed_at_t0`, and the acceleration over the last step from the same fit: (B,) m/s²."""
         speed = self._fit_speed(history_xyz[..., :2], unwrap(_yaw(history_rot)), initial_speed=None)
-        return (speed[:, -1] - speed[:, -2]) / self.config.dt
+        return speed[:, -1], (speed[:, -1] - speed[:, -2]) / self.config.dt
 
     def states_of(
         self, history_xyz: Tensor, history_rot: Tensor, future_xyz: Tensor, future_rot: Tensor
@@ -189,7 +190,12 @@ def difference_matrix(order: int, n: int, like: Tensor) -> Tensor:
 
 
 def _gram(order: int, n: int, like: Tensor) -> Tensor:
-    matrix = difference_matrix(order, n, like)
+    return _gram_of(order, n, like.dtype, like.device)
+
+
+@lru_cache(maxsize=16)
+def _gram_of(order: int, n: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    matrix = difference_matrix(order, n, torch.empty(0, dtype=dtype, device=device))
     return matrix.T @ matrix
 
 

@@ -6,7 +6,9 @@ is a jump, which no powertrain makes and no passenger likes.
 
 from __future__ import annotations
 
-import numpy as np
+import math
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -26,18 +28,28 @@ def limit_jerk(
     initial_speed: (B,) m/s and acceleration: (B,) m/s² at t0. A plan within the limit stays as it is; one that comes to
     a stand does not roll back for the sake of the limit.
     """
-    wanted = space.physical(action.double())[0].numpy()
-    planned, step = space.rollout(action.double(), initial_speed.double()).speed.numpy(), space.config.dt
-    driven, speed, before = np.empty_like(wanted), initial_speed.double().numpy(), acceleration.double().numpy()
-    for tick in range(wanted.shape[1]):
-        aim = wanted[:, tick] + (planned[:, tick] - speed) / _REGAIN
-        lowest = np.where(wanted[:, tick] < EMERGENCY, -np.inf, before - max_jerk * step)
-        slowest = (np.minimum(planned[:, tick + 1], 0.0) - speed) / step
-        before = np.maximum(np.clip(aim, lowest, before + max_jerk * step), slowest)
-        driven[:, tick], speed = before, speed + before * step
+    states, step = space.rollout(action.double(), initial_speed.double()), space.config.dt
+    rows = zip(states.accel.tolist(), states.speed.tolist(), acceleration.tolist(), strict=True)
+    driven = torch.tensor([_followed(*row, max_jerk * step, step) for row in rows], dtype=torch.float64)
     # Where nothing had to change, the very bits of the model.
-    changed = torch.from_numpy(np.abs(driven - wanted) > 1e-6)
-    limited = (torch.from_numpy(driven) - space.accel_mean.double()) / space.accel_std.double()
+    changed = (driven - states.accel).abs() > 1e-6
+    limited = (driven - space.accel_mean.double()) / space.accel_std.double()
     found = action.clone()
     found[..., 0] = torch.where(changed, limited.to(action), action[..., 0])
     return found
+
+
+def _followed(
+    wanted: Sequence[float], planned: Sequence[float], before: float, change: float, step: float
+) -> list[float]:
+    """Accelerations that differ by at most `change` from one to the next, the first from `before`: as close as they go
+    to those `wanted`, which lead to the speeds `planned`. In plain numbers, because it goes tick by tick."""
+    speed, driven = planned[0], []
+    for tick, asked in enumerate(wanted):
+        aim = asked + (planned[tick] - speed) / _REGAIN
+        lowest = -math.inf if asked < EMERGENCY else before - change
+        slowest = (min(planned[tick + 1], 0.0) - speed) / step
+        before = max(min(max(aim, lowest), before + change), slowest)
+        driven.append(before)
+        speed += before * step
+    return driven

@@ -18,6 +18,7 @@ from alpamayo_ros.vla.action_space import UnicycleActionSpace
 from alpamayo_ros.vla.config import ModelConfig
 from alpamayo_ros.vla.decoder import Decoder, KVCache
 from alpamayo_ros.vla.flow_matching import Velocity, guided, integrate
+from alpamayo_ros.vla.jerk_limit import limit_jerk
 from alpamayo_ros.vla.prompt import PromptBatch
 from alpamayo_ros.vla.sampling import (
     NOISE_STREAM,
@@ -175,13 +176,21 @@ class AlpamayoModel(nn.Module):
         clock.lap("unicycle")
         return dataclasses.replace(samples, stage_ms=clock.stage_ms)
 
-    def drive(self, reasoning: Reasoning, action: Tensor, history_xyz: Tensor, history_rot: Tensor) -> Samples:
-        """The trajectories of actions (B × num_samples, 64, 2) behind histories of B rows, without stage times."""
+    def drive(
+        self, reasoning: Reasoning, action: Tensor, history_xyz: Tensor, history_rot: Tensor, max_jerk: float = 0.0
+    ) -> Samples:
+        """The trajectories of actions (B × num_samples, 64, 2) behind histories of B rows, without stage times.
+
+        max_jerk: m/s³ with which they leave the acceleration that the car has, see `jerk_limit`; 0: they begin as they
+        are.
+        """
         # On the CPU: 64 steps are nothing to a GPU, and its cumulative sums are not reproducible to the bit.
         action = action.cpu()
         times = len(action) // len(history_xyz)
         history_xyz, history_rot = (part.cpu().repeat_interleave(times, dim=0) for part in (history_xyz, history_rot))
-        initial_speed = self.action_space.speed_at_t0(history_xyz, history_rot)
+        initial_speed, acceleration = self.action_space.motion_at_t0(history_xyz, history_rot)
+        if max_jerk:
+            action = limit_jerk(self.action_space, action, initial_speed, acceleration, max_jerk)
         xyz, rot = self.action_space.action_to_trajectory(action, history_xyz, history_rot, initial_speed)
         return Samples(reasoning, action, xyz, rot, initial_speed)
 

@@ -117,24 +117,27 @@ def rotary_positions(ids: Tensor, grid_thw: Tensor, config: ModelConfig) -> Tens
     """Positions (3, L) of one prompt (L,): text counts on, a picture spreads over height and width at one time."""
     merge = config.vision.spatial_merge_size
     is_image = (ids == config.image_token_id).tolist()
-    parts: list[Tensor] = []
+    # As lists: of a short prompt, so many small tensors take longer than all that follows.
+    times, rows, cols = list[int](), list[int](), list[int]()
     place = column = 0
     for _, grid_h, grid_w in grid_thw.tolist():
         h, w = grid_h // merge, grid_w // merge
         first = is_image.index(True, column) if True in is_image[column:] else len(is_image)
         if not all(is_image[first : first + h * w]) or first + h * w > len(is_image):
             raise ModelInputError(f"the prompt has no {h * w} image tokens for a picture of grid {grid_h}×{grid_w}")
-        text = torch.arange(place, place + first - column).expand(3, -1)
+        for axis in (times, rows, cols):
+            axis.extend(range(place, place + first - column))
         place += first - column
-        rows = torch.arange(h)[:, None].expand(h, w).flatten() + place
-        cols = torch.arange(w)[None, :].expand(h, w).flatten() + place
-        parts += [text, torch.stack([torch.full_like(rows, place), rows, cols])]
+        times += [place] * (h * w)
+        rows += [place + row for row in range(h) for _ in range(w)]
+        cols += [*range(place, place + w)] * h
         place += max(h, w)
         column = first + h * w
     if True in is_image[column:]:
         raise ModelInputError("the prompt has more image tokens than its pictures give")
-    parts.append(torch.arange(place, place + len(ids) - column).expand(3, -1))
-    return torch.cat(parts, dim=1)
+    for axis in (times, rows, cols):
+        axis.extend(range(place, place + len(ids) - column))
+    return torch.tensor([times, rows, cols])
 
 
 def _opening() -> str:

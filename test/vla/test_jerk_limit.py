@@ -84,5 +84,5 @@ def test_poses_tell_the_acceleration_of_the_last_step(speed, jerk):
     driven = np.concatenate([[0.0], np.cumsum(0.05 * (speeds[1:] + speeds[:-1]))])
     xyz = torch.zeros(1, 16, 3)
     xyz[0, :, 0] = torch.from_numpy(driven - driven[-1])
-    found = SPACE.acceleration_at_t0(xyz, torch.eye(3).expand(1, 16, 3, 3))
+    _, found = SPACE.motion_at_t0(xyz, torch.eye(3).expand(1, 16, 3, 3))
     assert found.tolist() == pytest.approx([1.0], abs=0.03)

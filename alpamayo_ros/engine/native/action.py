@@ -1,4 +1,4 @@
-"""Flow steps, from noisy actions to their velocity, in one call each."""
+"""Flow matching in one call, and single steps of it, from noisy actions to their velocity."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from alpamayo_ros.engine.decoder import Place, Rotary
-from alpamayo_ros.engine.native.decoder import NativeStack, pass_of
+from alpamayo_ros.engine.native.decoder import NativeStack, Pass, pass_of
 from alpamayo_ros.engine.native.library import Norm, Packed, Pointer, address, library, norm_of, packed
 from alpamayo_ros.vla.action_in_proj import ActionInProj, FourierFeatures
 from alpamayo_ros.vla.decoder import RMSNorm
@@ -51,17 +51,30 @@ class NativeField:
             norms[0].eps,
             embedding.norm.eps,
         )
+        self._both = ctypes.byref(self._weights), ctypes.byref(expert.weights)
 
     def behind(self, rotary: Rotary, place: Place, noise: Tensor, moments: Mapping[float, Tensor]) -> Velocity:
         """As `flow.Field.behind`."""
-        hidden = noise.new_empty(*noise.shape[:2], self._size)
-        arguments = pass_of(hidden, torch.empty_like(hidden), rotary, place)
-        weights = ctypes.byref(self._weights), ctypes.byref(self._expert.weights)
+        arguments = self._pass(rotary, place, noise)
 
         def velocity(action: Tensor, time: float) -> Tensor:
             action, made = action.contiguous(), torch.empty_like(noise)
             given = (Pointer(part.data_ptr()) for part in (action, moments[time]))
-            library().run_velocity(*weights, *given, ctypes.byref(arguments), Pointer(made.data_ptr()))
+            library().run_velocity(*self._both, *given, ctypes.byref(arguments), Pointer(made.data_ptr()))
             return made
 
         return velocity
+
+    def integrate(self, rotary: Rotary, place: Place, noise: Tensor, moments: Mapping[float, Tensor]) -> Tensor:
+        """As `flow.Field.integrate`."""
+        arguments = self._pass(rotary, place, noise)
+        steps, features = torch.tensor([*moments, 1.0]).diff(), torch.stack([*moments.values()])
+        actions, velocity = noise.clone(memory_format=torch.contiguous_format), torch.empty_like(noise)
+        given = (Pointer(part.data_ptr()) for part in (actions, features, steps))
+        made = Pointer(velocity.data_ptr())
+        library().run_flow(*self._both, *given, len(steps), ctypes.byref(arguments), made)
+        return actions
+
+    def _pass(self, rotary: Rotary, place: Place, noise: Tensor) -> Pass:
+        hidden = noise.new_empty(*noise.shape[:2], self._size)
+        return pass_of(hidden, torch.empty_like(hidden), rotary, place)

@@ -24,7 +24,7 @@ inline void fourier(const ActionWeights& action, const float* actions, const flo
   for (int i = 0; i < action.features; ++i) features[2 * action.features + i] = moment[i];
 }
 
-// The velocity (rows, tokens, 2) of actions (rows, tokens, 2), in one of the threads.
+// In one of the threads, the velocity (rows, tokens, 2) of actions (rows, tokens, 2).
 inline void move(const ActionWeights& action, const DecoderWeights& expert, const float* actions, const float* moment,
                  const Pass& pass, float* velocity, const Worker& worker) {
   const Range mine = share_of(0, pass.rows * pass.tokens, worker);
@@ -52,4 +52,16 @@ inline void move(const ActionWeights& action, const DecoderWeights& expert, cons
   decode(expert, pass, worker);
   product(action.out, mine.end - mine.begin, pass.output + int64_t(mine.begin) * expert.hidden, expert.hidden,
           velocity + int64_t(mine.begin) * 2, 2, false);
+}
+
+// Actions (rows, tokens, 2) along their velocities, a step (steps,) behind the other. moments: (steps, features).
+inline void integrate(const ActionWeights& action, const DecoderWeights& expert, float* actions, const float* moments,
+                      const float* steps, int count, const Pass& pass, float* velocity, const Worker& worker) {
+  const Range mine = share_of(0, pass.rows * pass.tokens, worker);
+  for (int step = 0; step < count; ++step) {
+    move(action, expert, actions, moments + int64_t(step) * action.features, pass, velocity, worker);
+    for (int i = 2 * mine.begin; i < 2 * mine.end; ++i) actions[i] += steps[step] * velocity[i];
+    // Others may still look at keys that the next step writes anew.
+#pragma omp barrier
+  }
 }

@@ -40,14 +40,15 @@ struct Kernels {
   decltype(&any::action_floats) action_floats;
   decltype(&any::decode) decode;
   decltype(&any::move) move;
+  decltype(&any::integrate) integrate;
   decltype(&any::tower_floats) tower_floats;
   decltype(&any::see) see;
 };
 
 #define KERNELS(level, set)                                                                                        \
   Kernels {                                                                                                        \
-    level, set::PANEL, set::pack, set::decoder_floats, set::action_floats, set::decode, set::move, set::tower_floats, \
-        set::see                                                                                                   \
+    level, set::PANEL, set::pack, set::decoder_floats, set::action_floats, set::decode, set::move, set::integrate, \
+        set::tower_floats, set::see                                                                                \
   }
 
 // Where the processor has x86-64-v<level>, the kernels for it; level 1 is what every processor has.
@@ -108,6 +109,13 @@ EXPORTED void run_velocity(const ActionWeights* action, const DecoderWeights* ex
                            const float* moment, const Pass* pass, float* velocity) {
   in_threads(pass->threads, kernels.action_floats(*action, *expert, pass->end), [&](const Worker& worker) {
     kernels.move(*action, *expert, actions, moment, *pass, velocity, worker);
+  });
+}
+
+EXPORTED void run_flow(const ActionWeights* action, const DecoderWeights* expert, float* actions, const float* moments,
+                       const float* steps, int32_t count, const Pass* pass, float* velocity) {
+  in_threads(pass->threads, kernels.action_floats(*action, *expert, pass->end), [&](const Worker& worker) {
+    kernels.integrate(*action, *expert, actions, moments, steps, count, *pass, velocity, worker);
   });
 }
 

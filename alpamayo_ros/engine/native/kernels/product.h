@@ -10,7 +10,10 @@ inline Lanes load(const float* from) { return *reinterpret_cast<const LooseLanes
 inline void store(float* to, Lanes lanes) { *reinterpret_cast<LooseLanes*>(to) = lanes; }
 inline Lanes all(float value) { return value - Lanes{}; }
 
-// sums[COUNT][2] = COUNT rows of a, times a panel of b, over `depth` inputs.
+constexpr int CACHE_LINE = 16;  // floats
+
+// sums[COUNT][2] = COUNT rows of a, times a panel of b, over `depth` inputs. The weights of a model are larger than the
+// caches of a core: the panel behind this one is asked for meanwhile.
 template <int COUNT>
 __attribute__((always_inline)) inline void multiply(
     int depth, const float* a, int64_t a_row, int64_t a_column, const float* b, Lanes (&sums)[COUNT][2]) {
@@ -18,6 +21,7 @@ __attribute__((always_inline)) inline void multiply(
   for (int row = 0; row < COUNT; ++row) sums[row][0] = sums[row][1] = Lanes{};
   for (int k = 0; k < depth; ++k, a += a_column, b += PANEL) {
     const Lanes low = load(b), high = load(b + LANES);
+    for (int i = 0; i < PANEL; i += CACHE_LINE) __builtin_prefetch(b + int64_t(depth) * PANEL + i, 0, 2);
 #pragma GCC unroll 16
     for (int row = 0; row < COUNT; ++row) {
       const float factor = a[row * a_row];
@@ -39,20 +43,37 @@ template <int COUNT>
 void one_tile(const Tile& tile) {
   Lanes sums[COUNT][2];
   multiply<COUNT>(tile.depth, tile.a, tile.a_row, tile.a_column, tile.b, sums);
-  for (int row = 0; row < COUNT; ++row) {
-    float* c = tile.c + row * tile.c_row;
-    float loose[PANEL];
-    const bool whole = tile.outputs == PANEL;
-    float* target = whole ? c : loose;
-    for (int half = 0; half < 2; ++half) {
-      Lanes sum = sums[row][half];
-      if (tile.adds && whole) sum += load(c + half * LANES);
-      store(target + half * LANES, sum);
+  float* c = tile.c;
+  if (tile.outputs < PANEL) {
+    for (int row = 0; row < COUNT; ++row, c += tile.c_row) {
+      float loose[PANEL];
+      store(loose, sums[row][0]);
+      store(loose + LANES, sums[row][1]);
+      for (int i = 0; i < tile.outputs; ++i)
+        c[i] = (tile.adds ? c[i] : 0.0f) + loose[i] + (tile.bias ? tile.bias[i] : 0.0f);
     }
-    if (!whole)
-      for (int i = 0; i < tile.outputs; ++i) c[i] = tile.adds ? c[i] + loose[i] : loose[i];
-    if (tile.bias)
-      for (int i = 0; i < tile.outputs; ++i) c[i] += tile.bias[i];
+    return;
+  }
+  // Unrolled and without a choice inside, so that the sums never leave the registers.
+  if (tile.adds) {
+#pragma GCC unroll 16
+    for (int row = 0; row < COUNT; ++row) {
+      sums[row][0] += load(c + row * tile.c_row);
+      sums[row][1] += load(c + row * tile.c_row + LANES);
+    }
+  }
+  if (tile.bias) {
+    const Lanes low = load(tile.bias), high = load(tile.bias + LANES);
+#pragma GCC unroll 16
+    for (int row = 0; row < COUNT; ++row) {
+      sums[row][0] += low;
+      sums[row][1] += high;
+    }
+  }
+#pragma GCC unroll 16
+  for (int row = 0; row < COUNT; ++row) {
+    store(c + row * tile.c_row, sums[row][0]);
+    store(c + row * tile.c_row + LANES, sums[row][1]);
   }
 }
 
