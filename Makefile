@@ -25,8 +25,9 @@ demo: build
 	rm -rf demo
 	$(BIN)/alpamayo demo
 
+# In two processes, a file in one of them: what a file sets up serves all of its tests.
 test: lint build
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadfile
 
 test-slow: build
 	$(BIN)/pytest -m slow

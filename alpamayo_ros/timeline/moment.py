@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -88,7 +89,7 @@ class Moment:
             raise Refusal(
                 RefusalReason.CAMERA_RESIZED, source, f"its pictures differ in size: {found}; wait until it is settled"
             )
-        frozen = find_frozen(pictures, self._moved(stamps))
+        frozen = find_frozen(pictures, partial(self._moved, stamps))
         if frozen is not None:
             raise Refusal(
                 RefusalReason.CAMERA_FROZEN,

@@ -5,7 +5,8 @@ Checks read a grid of pixels, some 30 000 of a picture of 1080p: enough to tell 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -57,15 +58,20 @@ def sample(pixels: np.ndarray, grid: int) -> np.ndarray:
     return pixels[step // 2 :: step, step // 2 :: step]
 
 
-def find_frozen(pictures: Sequence[np.ndarray], moved: np.ndarray) -> tuple[int, int] | None:
+def find_frozen(pictures: Sequence[np.ndarray], moved: Callable[[], np.ndarray]) -> tuple[int, int] | None:
     """The first two pictures, by index, that are identical although the vehicle moved between them.
 
-    pictures: of one size, (H, W, 3) each. moved: (N, N) bool. Identical pictures alone prove nothing: a simulated
-    camera has no noise, and shows the same picture again as long as the car and all around it stand.
+    pictures: of one size, (H, W, 3) each. moved: gives (N, N) bool; only asked where pictures are identical. These
+    alone prove nothing: a simulated camera has no noise, and shows the same picture again as long as the car and all
+    around it stand.
     """
-    for i, j in zip(*np.nonzero(np.triu(moved, 1)), strict=True):
-        one, other = pictures[i], pictures[j]
-        # A few pixels first: they differ in nearly all but the frozen ones, and those are worth the whole comparison.
-        if np.array_equal(sample(one, FIRST_LOOK), sample(other, FIRST_LOOK)) and np.array_equal(one, other):
-            return int(i), int(j)
-    return None
+    identical = [pair for pair in combinations(range(len(pictures)), 2) if _same(*(pictures[i] for i in pair))]
+    if not identical:
+        return None
+    apart = moved()
+    return next((pair for pair in identical if apart[pair]), None)
+
+
+def _same(one: np.ndarray, other: np.ndarray) -> bool:
+    # A few pixels first: they differ in nearly all but the frozen ones, and those are worth the whole comparison.
+    return np.array_equal(sample(one, FIRST_LOOK), sample(other, FIRST_LOOK)) and np.array_equal(one, other)
