@@ -147,17 +147,19 @@ def test_as_many_threads_as_there_are_give_the_same_bits(level):
 
 
 @pytest.mark.parametrize("rows", [1, 3])
+@pytest.mark.parametrize("places", [1, 2], ids=["whole", "guided, step by step"])
 @torch.inference_mode()
-def test_flow(level, threads, rows):
+def test_flow(level, threads, rows, places):
     model = load_model(find_model("alpamayo-tiny"))
     config, columns = model.config, torch.arange(90, 154)
-    cache, noise = filled(config.language, rows), torch.randn(rows, 64, 2)
+    caches, noise = [filled(config.language, rows) for _ in range(places)], torch.randn(rows, 64, 2)
+    caches[-1].keys.mul_(0.5)
     angles = rotary_of(columns.expand(3, rows, -1), model.expert.config)
     actions = []
     for switches in (PLAIN, Switches()):
         flow = Flow(model, switches)
         flow.prepare(3)
-        actions.append(flow(noise, 3, [(angles, Place(cache, columns, 154))], 1.0))
+        actions.append(flow(noise, 3, [(angles, Place(cache, columns, 154)) for cache in caches], 1.5))
     torch.testing.assert_close(actions[1], actions[0], rtol=1e-4, atol=1e-4)
 
 
@@ -217,4 +219,11 @@ def test_a_library_that_was_not_built_is_named(monkeypatch, tmp_path):
     library.cache_clear()
     monkeypatch.setattr(native, "alpamayo_ros", SimpleNamespace(__path__=[str(tmp_path)]))
     with pytest.raises(ModelInputError, match=r"libalpamayo_engine.so is missing .*make build.*native"):
+        library()
+
+
+def test_a_library_of_another_version_is_named(monkeypatch):
+    library.cache_clear()
+    monkeypatch.setattr(native, "INTERFACE", 0)
+    with pytest.raises(ModelInputError, match=r"libalpamayo_engine.so in .* another version: .*make build.*native"):
         library()

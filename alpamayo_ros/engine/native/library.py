@@ -13,6 +13,8 @@ import alpamayo_ros
 from alpamayo_ros.vla.errors import ModelInputError
 
 NAME = "libalpamayo_engine.so"
+INTERFACE = 1
+"""As in `kernels/arguments.h`; it goes up with every change of what is handed over."""
 Pointer = ctypes.c_void_p
 
 
@@ -26,16 +28,22 @@ class Norm(ctypes.Structure):
 
 @cache
 def library() -> ctypes.CDLL:
-    """Raises ModelInputError where it was not built."""
-    for folder in alpamayo_ros.__path__:
-        path = Path(folder) / "engine" / "native" / NAME
-        if path.exists():
-            made = ctypes.CDLL(str(path))
-            made.choose_level.restype = ctypes.c_bool
-            return made
-    raise ModelInputError(
-        f"{NAME} is missing beside the package (looked in {', '.join(alpamayo_ros.__path__)}): build it with "
-        "`make build`, or with `colcon build` and source the workspace, or turn the switch `native` off"
+    """Raises ModelInputError where it was not built, or from another version."""
+    paths = [Path(folder) / "engine" / "native" / NAME for folder in alpamayo_ros.__path__]
+    path = next((path for path in paths if path.exists()), None)
+    if path is None:
+        raise _unbuilt(f"is missing beside the package (looked in {', '.join(alpamayo_ros.__path__)})")
+    made = ctypes.CDLL(str(path))
+    if not hasattr(made, "interface") or made.interface() != INTERFACE:
+        raise _unbuilt(f"in {path.parent} was built from another version")
+    made.choose_level.restype = ctypes.c_bool
+    return made
+
+
+def _unbuilt(what: str) -> ModelInputError:
+    return ModelInputError(
+        f"{NAME} {what}: build it with `make build`, or with `colcon build` and source the workspace, or turn the "
+        "switch `native` off"
     )
 
 

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+constexpr int32_t INTERFACE = 1;  // goes up with every change of what is handed over
+
 extern "C" {
 
 // A weight in panels: of each so many outputs, all inputs behind each other. bias: null where there is none.

@@ -90,6 +90,8 @@ void in_threads(int threads, int64_t floats, const Share& share) {
 // Kernels of another level from now on, for whatever is packed after; whether the processor has it. For tests.
 EXPORTED bool choose_level(int32_t level) { return choose(level, kernels); }
 
+EXPORTED int32_t interface() { return INTERFACE; }
+
 EXPORTED int32_t level() { return kernels.level; }
 
 // Outputs in a panel.
