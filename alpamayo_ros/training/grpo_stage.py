@@ -88,9 +88,9 @@ class GrpoStage(Stage):
         advantage = advantages(grouped, normalise=recipe.normalise).flatten().to(self.model.device)
         inputs["advantage"] = advantage[inputs["answers"].owners]
         if self.passes > 1:
-            inputs["before"] = self._log_probabilities(self.model.vlm, inputs)
+            inputs["before"] = self.log_probabilities(self.model.vlm, inputs)
         if self.reference is not None:
-            inputs["reference"] = self._log_probabilities(self.reference, inputs)
+            inputs["reference"] = self.log_probabilities(self.reference, inputs)
         inputs["told"] = {
             "reward": total.sum(),
             **{f"reward_{name}": values.sum() for name, values in scores.items()},
@@ -108,7 +108,7 @@ class GrpoStage(Stage):
         attempts = [Attempt(situations[number // each], plan) for number, plan in enumerate(plans)]
         return {reward.name: torch.tensor(reward.score(attempts)) for _, reward in self._rewards}
 
-    def _log_probabilities(self, vlm: VisionLanguageModel, inputs: dict[str, Any]) -> Tensor:
+    def log_probabilities(self, vlm: VisionLanguageModel, inputs: dict[str, Any]) -> Tensor:
         """Of all chosen tokens, in the order of `Answers.owners`, as the decoding chose them: reasoning without
         trajectory tokens, the trajectory among its bins. A prompt is read once for its whole group."""
         prompt, answers, group = inputs["prompt"], inputs["answers"], self.recipe.group_size
@@ -143,7 +143,7 @@ class GrpoStage(Stage):
 
     def forward(self, work: Work) -> dict[str, Tensor]:
         recipe, inputs = self.recipe, work.inputs
-        now = self._log_probabilities(self.model.vlm, inputs)
+        now = self.log_probabilities(self.model.vlm, inputs)
         # In an only pass the weights are still those that rolled out.
         before = inputs.get("before", now.detach())
         gain, clipped = clipped_objective(now, before, inputs["advantage"], recipe.clip_low, recipe.clip_high)

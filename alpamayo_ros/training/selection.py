@@ -78,9 +78,10 @@ def _disagreements(stage: GrpoStage, corpus: Corpus, pool: list[int], processes:
         share = mine[start : start + recipe.micro_batch]
         # Drawn as in a step that never comes.
         work = stage.prepare(corpus.batch([pool[i] for i in share], dense=False), recipe.steps)
-        with processes.precision(recipe):
+        with processes.precision(recipe), torch.no_grad():
             work = stage.act(work)
-        said, rewards = work.inputs["before"].float().cpu(), work.inputs["rewards"]
+            said = stage.log_probabilities(stage.model.vlm, work.inputs).float().cpu()
+        rewards = work.inputs["rewards"]
         owners, rollouts = work.inputs["answers"].owners.cpu(), torch.zeros(rewards.numel())
         mean = rollouts.index_add(0, owners, said) / torch.bincount(owners, minlength=len(rollouts))
         found[list(share)] = disagreement(mean.reshape(rewards.shape), rewards, recipe.beta)

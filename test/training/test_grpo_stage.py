@@ -1,6 +1,7 @@
 """Rollouts are the model's own, their probabilities are those they were drawn with, and they are rewarded as asked."""
 
 import copy
+import json
 from dataclasses import replace
 
 import pytest
@@ -8,12 +9,14 @@ import torch
 from recipes import grpo
 
 from alpamayo_ros.training.answers import answers_of
+from alpamayo_ros.training.corpus import Corpus
 from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.training.grpo_stage import GrpoStage
+from alpamayo_ros.training.parallel import Processes
 from alpamayo_ros.training.rewards.choice import chosen_rewards
 from alpamayo_ros.training.rewards.endpoint import EndpointCritic
 from alpamayo_ros.training.rewards.reward import Reward
-from alpamayo_ros.training.selection import disagreement
+from alpamayo_ros.training.selection import disagreement, keep_informative
 from alpamayo_ros.training.sequence import NONE, REASONING, TRAJECTORY
 from alpamayo_ros.vla.model import Reasoning, Samples
 
@@ -64,7 +67,7 @@ def test_probabilities_are_those_of_decoding_token_by_token(model, batch):
     work = stage.prepare(batch, 0)
     rows = len(batch) * stage.recipe.group_size
     answers = answers_of(model, spoken(model, rows)[1])
-    found = stage._log_probabilities(model.vlm, {**work.inputs, "answers": answers})
+    found = stage.log_probabilities(model.vlm, {**work.inputs, "answers": answers})
     features = model.vlm.encode_images(work.inputs["rows"], work.inputs["grids"])
     length, first = answers.ids.shape[1], model.tokenizer.future_bin_0
     context = model.read(work.inputs["prompt"], features, length).repeat(
@@ -161,6 +164,17 @@ def test_disagreement_is_where_model_and_reward_prefer_others():
     assert opposed > 0.99
     assert agreed < indifferent < opposed
     assert disagreement(likely, rewards, beta=0.0).tolist() == [0.0] * 3
+
+
+@pytest.mark.parametrize("passes", [1, 2])
+def test_the_prompts_that_disagree_most_are_kept_and_as_many_others(model, corpus, tmp_path, passes):
+    mine = Corpus(corpus.shards, (0, 1, 2, 6))
+    stage = GrpoStage(model, grpo(candidates=4, informative=1, micro_batch=2, passes=passes), [(1.0, Counting())])
+    keep_informative(stage, mine, tmp_path, Processes(0, 1, torch.device("cpu")))
+    told = json.loads((tmp_path / "training/selection.json").read_text())
+    assert [moment.key for moment in mine.moments] == [corpus.moments[number].key for number in told["numbers"]]
+    assert len(mine) == 2
+    assert told["disagreement_chosen"] > told["disagreement_all"] > 0
 
 
 @pytest.mark.parametrize(
