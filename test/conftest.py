@@ -18,9 +18,10 @@ os.environ["OMP_NUM_THREADS"] = "1"
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")
 
-# In turn, as what a test leaves behind may still be heard for a moment.
+# In turn, as what a test leaves behind may still be heard for a moment; and processes beside each other far apart.
 _domains = itertools.cycle(DOMAINS)
-for _ in range(os.getpid() % len(DOMAINS)):
+_worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+for _ in range((os.getpid() + _worker * len(DOMAINS) // 2) % len(DOMAINS)):
     next(_domains)
 
 

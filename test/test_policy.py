@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 
 import numpy as np
 import pytest
@@ -242,11 +243,13 @@ def test_what_does_not_fit_is_refused_in_one_line(policies, release, given, opti
     assert "\n" not in str(error.value)
 
 
-def test_damaged_weights_give_no_plan(policies):
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("max_jerk", [0.0, 2.0])
+def test_damaged_weights_give_no_plan(policies, value, max_jerk):
     broken = DrivingPolicy.from_pretrained(FOLDER / "ar1_tiny", language_model=FOLDER / "vlm_tiny")
-    broken.model.action_out_proj.bias.fill_(float("nan"))
+    broken.model.action_out_proj.bias.fill_(value)
     with pytest.raises(CheckpointError, match="waypoints that are not finite"):
-        broken.plan(observe())
+        broken.plan(observe(), max_jerk=max_jerk)
 
 
 def test_save_pretrained(policies, tmp_path):

@@ -44,7 +44,8 @@ class Engine:
     """Takes over the weights of a model when it is made; a change of them later is not seen everywhere.
 
     rounded: whether sizes of passes are rounded up, so that few of them are recorded; by default where they are, on
-    CUDA. Raises ModelInputError for a switch that the model does not take, or whose library was not built.
+    CUDA. Raises ModelInputError for a switch that the model does not take, or whose library was not built, or was from
+    another version.
     """
 
     def __init__(self, model: AlpamayoModel, switches: Switches, *, rounded: bool | None = None) -> None:
@@ -95,7 +96,7 @@ class Engine:
         max_jerk: float = 0.0,
         memory: Memory | None = None,
     ) -> Samples:
-        """Samples of one prompt. All but the following is as in `AlpamayoModel.sample`.
+        """Samples of one prompt. All but `pictures`, of `look`, and the following is as in `AlpamayoModel.sample`.
 
         max_jerk: as in `AlpamayoModel.drive`.
         memory: of the drive; the same as `pictures` were made with. Without one a plan depends on nothing before it.

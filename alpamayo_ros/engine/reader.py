@@ -56,7 +56,8 @@ class Reader:
         self._head = [make_linear(part, None, switches) for part in parts if len(part)]
         self._skipped = (0, 0) if self._silent else (first, last - first)
         self._angles = rotary_of(torch.arange(0, 1).expand(3, 1, -1), model.config.language)
-        self._told = torch.empty(0, dtype=torch.long), self._angles
+        # Positions of the last prompt, and their angles.
+        self._last_angles = torch.empty(0, dtype=torch.long), self._angles
 
     def ids(self, words: Tensor) -> Tensor:
         """The ids of what was chosen from logits."""
@@ -80,11 +81,15 @@ class Reader:
         length, delta = len(ids), int(prompt.rope_delta)
         head = ids.index(self._config.image_token_id) if self._keeps_prefix else 0
         fed = [*draft] + [ids[-1]] * (LONGEST_DRAFT - len(draft) if draft and self._rounded else 0)
-        if not torch.equal(prompt.positions, self._told[0]):  # plans of a drive mostly have prompts of one length
+        if not torch.equal(
+            prompt.positions, self._last_angles[0]
+        ):  # plans of a drive mostly have prompts of one length
             cos, sin = (part.to(self._device) for part in rotary_of(prompt.positions, self._config.language))
-            self._told = prompt.positions, (cos, sin)
+            self._last_angles = prompt.positions, (cos, sin)
         more = self._angles_at(length + delta, len(fed))
-        cos, sin = (torch.cat([part, behind[None]], dim=1) for part, behind in zip(self._told[1], more, strict=True))
+        cos, sin = (
+            torch.cat([part, behind[None]], dim=1) for part, behind in zip(self._last_angles[1], more, strict=True)
+        )
         # Nothing is there until all is: who runs out of memory on the way may plan again.
         last, cache.shown = cache.shown, None
         if cache.prefix != ids[:head]:

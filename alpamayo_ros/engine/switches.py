@@ -22,8 +22,8 @@ class Switches:
     text_head: logits of the words that reasoning may use only; those of trajectory tokens are never looked at.
     quick_choice: a token is drawn from the likeliest 64; where these do not settle it, from all, as in plain `vla`.
     packed_weights: on the CPU in float32, products run in oneDNN over weights in its own layout: a second copy of them.
-    native: on the CPU in float32, the vision tower, a prompt and each flow step are one call of our own library, over
-        a second copy of their weights.
+    native: on the CPU in float32, the vision tower, a prompt and flow matching (with guidance each step of it) are one
+        call of our own library, over a second copy of their weights.
     static_graphs: every pass reads and writes buffers that stay where they are; on CUDA it is recorded and replayed.
 
     Approximate ones change the plan; they are off. The README says what they cost in quality, where it was measured.

@@ -61,17 +61,13 @@ def sample(pixels: np.ndarray, grid: int) -> np.ndarray:
 def find_frozen(pictures: Sequence[np.ndarray], moved: Callable[[], np.ndarray]) -> tuple[int, int] | None:
     """The first two pictures, by index, that are identical although the vehicle moved between them.
 
-    pictures: of one size, (H, W, 3) each. moved: gives (N, N) bool; only asked where pictures are identical. These
-    alone prove nothing: a simulated camera has no noise, and shows the same picture again as long as the car and all
-    around it stand.
+    pictures: of one size, (H, W, 3) each. moved: gives (N, N) bool; only asked where pictures look the same. Identical
+    ones alone prove nothing: a simulated camera has no noise, and shows the same picture again as long as the car and
+    all around it stand.
     """
-    identical = [pair for pair in combinations(range(len(pictures)), 2) if _same(*(pictures[i] for i in pair))]
-    if not identical:
+    looks = [sample(picture, FIRST_LOOK) for picture in pictures]
+    alike = [(i, j) for i, j in combinations(range(len(pictures)), 2) if np.array_equal(looks[i], looks[j])]
+    if not alike:
         return None
     apart = moved()
-    return next((pair for pair in identical if apart[pair]), None)
-
-
-def _same(one: np.ndarray, other: np.ndarray) -> bool:
-    # A few pixels first: they differ in nearly all but the frozen ones, and those are worth the whole comparison.
-    return np.array_equal(sample(one, FIRST_LOOK), sample(other, FIRST_LOOK)) and np.array_equal(one, other)
+    return next(((i, j) for i, j in alike if apart[i, j] and np.array_equal(pictures[i], pictures[j])), None)

@@ -195,8 +195,10 @@ def _gram(order: int, n: int, like: Tensor) -> Tensor:
 
 @lru_cache(maxsize=16)
 def _gram_of(order: int, n: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    matrix = difference_matrix(order, n, torch.empty(0, dtype=dtype, device=device))
-    return matrix.T @ matrix
+    # Whoever asks first: others may ask with gradients, or in full precision.
+    with torch.inference_mode(False), torch.autocast(device.type, enabled=False):
+        matrix = difference_matrix(order, n, torch.empty(0, dtype=dtype, device=device))
+        return matrix.T @ matrix
 
 
 def _yaw(rotations: Tensor) -> Tensor:

@@ -1,7 +1,7 @@
 """Camera pictures to the rows that the vision tower reads, equal to the original's on uint8.
 
-A picture is resized to multiples of 32 pixels within the model's pixel budget, scaled to [−1, 1], shown twice in time
-(one temporal patch), and cut into 16 × 16 patches. Patches that the tower later merges 2 × 2 stand together.
+A picture is resized to multiples of 32 pixels within the model's pixel budget, shown twice in time (one temporal
+patch), cut into 16 × 16 patches, and scaled to [−1, 1]. Patches that the tower later merges 2 × 2 stand together.
 With tubelets a temporal patch holds frames that follow each other instead: they count as one picture from here on.
 """
 
@@ -56,7 +56,7 @@ def assemble(pixels: list[Tensor], vision: VisionConfig) -> tuple[Tensor, Tensor
         groups = [picture[:, None].expand(-1, frames, -1, -1) for picture in pixels]
     grids = [(1, *(side // vision.patch_size for side in group.shape[2:])) for group in groups]
     rows = torch.cat([patch_rows(group[None], vision) for group in groups])
-    # In place: it is most of what preprocessing takes.
+    # In place, because these rows are large.
     return rows.float().sub_(127.5).div_(127.5), torch.tensor(grids)
 
 

@@ -29,11 +29,13 @@ def limit_jerk(
     a stand does not roll back for the sake of the limit.
     """
     states, step = space.rollout(action.double(), initial_speed.double()), space.config.dt
+    if not bool(torch.isfinite(states.speed).all()):
+        return action  # A limit would hide that the model is broken.
     rows = zip(states.accel.tolist(), states.speed.tolist(), acceleration.tolist(), strict=True)
     driven = torch.tensor([_followed(*row, max_jerk * step, step) for row in rows], dtype=torch.float64)
     # Where nothing had to change, the very bits of the model.
     changed = (driven - states.accel).abs() > 1e-6
-    limited = (driven - space.accel_mean.double()) / space.accel_std.double()
+    limited = (driven - space.accel_mean.to(driven)) / space.accel_std.to(driven)
     found = action.clone()
     found[..., 0] = torch.where(changed, limited.to(action), action[..., 0])
     return found
@@ -42,8 +44,11 @@ def limit_jerk(
 def _followed(
     wanted: Sequence[float], planned: Sequence[float], before: float, change: float, step: float
 ) -> list[float]:
-    """Accelerations that differ by at most `change` from one to the next, the first from `before`: as close as they go
-    to those `wanted`, which lead to the speeds `planned`. In plain numbers, because it goes tick by tick."""
+    """Accelerations as close as they go to those `wanted`, which lead to the speeds `planned`.
+
+    From one to the next, the first from `before`, they rise by at most `change`, and fall by no more but in an
+    emergency; the car does not roll back. In plain numbers, because it goes tick by tick.
+    """
     speed, driven = planned[0], []
     for tick, asked in enumerate(wanted):
         aim = asked + (planned[tick] - speed) / _REGAIN

@@ -117,7 +117,7 @@ def rotary_positions(ids: Tensor, grid_thw: Tensor, config: ModelConfig) -> Tens
     """Positions (3, L) of one prompt (L,): text counts on, a picture spreads over height and width at one time."""
     merge = config.vision.spatial_merge_size
     is_image = (ids == config.image_token_id).tolist()
-    # As lists: of a short prompt, so many small tensors take longer than all that follows.
+    # As lists: so many small tensors would take longer than the rest of a short prompt.
     times, rows, cols = list[int](), list[int](), list[int]()
     place = column = 0
     for _, grid_h, grid_w in grid_thw.tolist():

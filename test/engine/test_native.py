@@ -163,6 +163,23 @@ def test_flow(level, threads, rows, places):
     torch.testing.assert_close(actions[1], actions[0], rtol=1e-4, atol=1e-4)
 
 
+@torch.inference_mode()
+def test_flow_is_the_same_in_one_call_and_step_by_step_and_with_any_number_of_threads(level):
+    """Over one layer, whose keys a step writes again while others may still look at those of the step before."""
+    model, columns, before = load_model(find_model("alpamayo-tiny")), torch.arange(90, 154), torch.get_num_threads()
+    model.expert.layers = model.expert.layers[:1]
+    flow, noise = Flow(model, Switches()), torch.randn(1, 64, 2)
+    flow.prepare(10)
+    angles, cache = rotary_of(columns.expand(3, 1, -1), model.expert.config), filled(model.config.language, 1)
+    behind, made = (angles, Place(cache, columns, 154)), []
+    for threads in (1, 2, 3):
+        torch.set_num_threads(threads)
+        made.append(flow(noise, 10, [behind], 1.0))
+    torch.set_num_threads(before)
+    assert all(torch.equal(other, made[0]) for other in made[1:])
+    torch.testing.assert_close(flow(noise, 10, [behind, behind], 1.0), made[0], rtol=1e-4, atol=1e-5)
+
+
 TOWERS = {
     "patches": VisionConfig(
         depth=3, hidden_size=48, num_heads=3, intermediate_size=70, out_hidden_size=40, deepstack_visual_indexes=(0, 1),

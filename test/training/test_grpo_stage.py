@@ -88,9 +88,11 @@ def test_probabilities_are_those_of_decoding_token_by_token(model, batch):
     torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4)
 
 
-def test_a_step_rewards_its_groups_and_begins_on_its_own_policy(model, batch):
-    stage = GrpoStage(model, grpo(kl=0.1), [(0.5, Counting())])
+@pytest.mark.parametrize("passes", [1, 2])
+def test_a_step_rewards_its_groups_and_begins_on_its_own_policy(model, batch, passes):
+    stage = GrpoStage(model, grpo(kl=0.1, passes=passes), [(0.5, Counting())])
     work = stage.act(stage.prepare(batch, 0))
+    assert ("before" in work.inputs) == (passes == 2)
     # Random weights never come to a trajectory: each is worse by the whole span.
     assert work.inputs["rewards"].tolist() == [[-2.0, -1.5, -1.0], [-0.5, 0.0, 0.5]]
     by_rollout = torch.tensor([-0.5, 0.0, 0.5] * 2)

@@ -51,7 +51,7 @@ class NativeField:
             norms[0].eps,
             embedding.norm.eps,
         )
-        self._both = ctypes.byref(self._weights), ctypes.byref(expert.weights)
+        self._pointers = ctypes.byref(self._weights), ctypes.byref(expert.weights)
 
     def behind(self, rotary: Rotary, place: Place, noise: Tensor, moments: Mapping[float, Tensor]) -> Velocity:
         """As `flow.Field.behind`."""
@@ -60,7 +60,7 @@ class NativeField:
         def velocity(action: Tensor, time: float) -> Tensor:
             action, made = action.contiguous(), torch.empty_like(noise)
             given = (Pointer(part.data_ptr()) for part in (action, moments[time]))
-            library().run_velocity(*self._both, *given, ctypes.byref(arguments), Pointer(made.data_ptr()))
+            library().run_velocity(*self._pointers, *given, ctypes.byref(arguments), Pointer(made.data_ptr()))
             return made
 
         return velocity
@@ -72,7 +72,7 @@ class NativeField:
         actions, velocity = noise.clone(memory_format=torch.contiguous_format), torch.empty_like(noise)
         given = (Pointer(part.data_ptr()) for part in (actions, features, steps))
         made = Pointer(velocity.data_ptr())
-        library().run_flow(*self._both, *given, len(steps), ctypes.byref(arguments), made)
+        library().run_flow(*self._pointers, *given, len(steps), ctypes.byref(arguments), made)
         return actions
 
     def _pass(self, rotary: Rotary, place: Place, noise: Tensor) -> Pass:

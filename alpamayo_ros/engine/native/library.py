@@ -14,7 +14,7 @@ from alpamayo_ros.vla.errors import ModelInputError
 
 NAME = "libalpamayo_engine.so"
 INTERFACE = 1
-"""As in `kernels/arguments.h`; it goes up with every change of what is handed over."""
+"""As in `kernels/arguments.h`; it goes up with every change of functions or structures."""
 Pointer = ctypes.c_void_p
 
 

@@ -54,7 +54,8 @@ inline void move(const ActionWeights& action, const DecoderWeights& expert, cons
           velocity + int64_t(mine.begin) * 2, 2, false);
 }
 
-// Actions (rows, tokens, 2) along their velocities, a step (steps,) behind the other. moments: (steps, features).
+// In one of the threads, actions (rows, tokens, 2) along their velocities, in Euler steps of so much time each (count,).
+// moments: (count, features). velocity: scratch of the size of the actions.
 inline void integrate(const ActionWeights& action, const DecoderWeights& expert, float* actions, const float* moments,
                       const float* steps, int count, const Pass& pass, float* velocity, const Worker& worker) {
   const Range mine = share_of(0, pass.rows * pass.tokens, worker);

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-constexpr int32_t INTERFACE = 1;  // goes up with every change of what is handed over
+constexpr int32_t INTERFACE = 1;  // goes up with every change of what is handed over, functions and structures
 
 extern "C" {
 

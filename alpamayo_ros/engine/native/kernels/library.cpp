@@ -1,4 +1,4 @@
-// The vision tower, decoder layers and flow steps in float32 on the CPU, as one call each for `engine/native`.
+// The vision tower, decoder layers and flow matching in float32 on the CPU, as one call each for `engine/native`.
 //
 // A thread takes a share of the tokens through all layers and waits for the others only where keys and values of a
 // layer must be there. The kernels are compiled for several instruction sets, and the best that the processor has runs.
