@@ -47,11 +47,13 @@ def policies() -> dict[str, DrivingPolicy]:
     }
 
 
-def observe(roles=R1_ROLES, count: int = 4, poses: int = 16, navigation: str | None = None) -> Observation:
+def observe(
+    roles=R1_ROLES, count: int = 4, poses: int = 16, navigation: str | None = None, size: tuple[int, int] = (96, 160)
+) -> Observation:
     cameras = tuple(
         CameraFrames(
             CameraRole(role),
-            np.stack(frames(role + 1, count, 96, 160)),
+            np.stack(frames(role + 1, count, *size)),
             T0 - 100_000_000 * np.arange(count - 1, -1, -1, dtype=np.int64),
         )
         for role in roles
@@ -185,6 +187,19 @@ def test_a_plan_may_begin_with_the_acceleration_that_the_car_has(policies, optio
         assert began < now + 0.2 + 1e-3
         assert began > now - 0.2 - 1e-3 or one.trajectory.accelerations[0] < -4.0
         assert not np.array_equal(one.trajectory.positions, other.trajectory.positions)
+
+
+def test_what_is_kept_of_a_prompt_is_not_taken_for_another_of_the_same_length():
+    """Pictures that lie and that stand have as many tokens, at other positions."""
+    lying, standing = (observe(size=size) for size in ((96, 160), (160, 96)))
+
+    def plans(*observations):
+        policy = DrivingPolicy.from_pretrained(FOLDER / "ar1_tiny", language_model=FOLDER / "vlm_tiny")
+        return [policy.plan(it, flow_steps=2).chosen.trajectory.positions for it in observations]
+
+    (alone,), (_, after, _) = plans(standing), plans(lying, standing, lying)
+    np.testing.assert_array_equal(after, alone)
+    assert not np.array_equal(plans(lying)[0], alone)
 
 
 def test_any_camera_subset_of_1_5(policies):

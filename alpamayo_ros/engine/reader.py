@@ -81,9 +81,8 @@ class Reader:
         length, delta = len(ids), int(prompt.rope_delta)
         head = ids.index(self._config.image_token_id) if self._keeps_prefix else 0
         fed = [*draft] + [ids[-1]] * (LONGEST_DRAFT - len(draft) if draft and self._rounded else 0)
-        if not torch.equal(
-            prompt.positions, self._last_angles[0]
-        ):  # plans of a drive mostly have prompts of one length
+        # Plans of a drive mostly have prompts of one length.
+        if not torch.equal(prompt.positions, self._last_angles[0]):
             cos, sin = (part.to(self._device) for part in rotary_of(prompt.positions, self._config.language))
             self._last_angles = prompt.positions, (cos, sin)
         more = self._angles_at(length + delta, len(fed))
