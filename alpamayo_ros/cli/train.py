@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -162,12 +163,13 @@ def export(model: Path, output: Path) -> None:
 
 def _run(
     model: Path, make: Callable[[AlpamayoModel], S],
-    choose: Callable[[S, Corpus, Path, Processes], None] | None = None, *,
+    choose: Callable[[S, Corpus, Path, Processes, str], None] | None = None, *,
     data: tuple[Path, ...], validation: Path | None,
     output: Path, unfinished: bool, grow: bool, minutes: float | None, device: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     import torch
 
+    from alpamayo_ros.datasets.staging import locked
     from alpamayo_ros.training.corpus import Corpus, find_shards
     from alpamayo_ros.training.parallel import Processes
     from alpamayo_ros.training.trainer import train
@@ -176,11 +178,13 @@ def _run(
     if model.resolve() == output.resolve():
         raise click.ClickException(f"--model and --output are both {output}; choose two folders")
     check_folder(output, output)
-    shards = find_shards(data, unfinished=unfinished)
     processes = Processes.begin(device)
-    try:
+    with ExitStack() as stack:
+        stack.callback(processes.end)
+        # Shards may still be coming: all processes take those that the leading one finds.
+        shards = processes.of_leading(find_shards(data, unfinished=unfinished))
         # Weights that learn are float32: what a step changes is too small for bfloat16.
-        stage = make(load_model(model, device=processes.device, dtype=torch.float32))
+        begun, stage = fingerprint(model), make(load_model(model, device=processes.device, dtype=torch.float32))
         if processes.leads and processes.emulates(stage.recipe):
             click.echo(
                 "this processor has no bfloat16 products and makes them of others, many times as slowly as float32 "
@@ -194,12 +198,12 @@ def _run(
         if held_out is not None:
             corpus.check_apart_from(held_out)
             stage.check(held_out)
+        if processes.leads:
+            stack.enter_context(locked(output / "training"))
         if choose is not None:
-            choose(stage, corpus, output, processes)
+            choose(stage, corpus, output, processes, begun)
         limit = float("inf") if minutes is None else minutes
-        run = train(stage, corpus, held_out, output, processes, begun=fingerprint(model), minutes=limit, grow=grow)
-    finally:
-        processes.end()
+        run = train(stage, corpus, held_out, output, processes, begun=begun, minutes=limit, grow=grow)
     if not processes.leads:
         return
     if as_json:

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from alpamayo_ros.simulation import motion
 from alpamayo_ros.simulation.cameras import DenseLabels, Labeller, Renderer
 from alpamayo_ros.simulation.cameras.labels import PATH_LENGTH
 from alpamayo_ros.simulation.episode import Episode, drive_expert
@@ -129,11 +130,9 @@ class Drive:
 
 def trajectory_of(worlds: Sequence[World]) -> Trajectory:
     """The way through states one period apart, seen from the first; all but times float32."""
-    egos = [world.ego for world in worlds[1:]]
-    columns = np.array([(ego.speed, ego.acceleration, ego.curvature) for ego in egos], np.float32).reshape(-1, 3)
-    times = PERIOD * np.arange(1, len(egos) + 1)
-    places = (part.astype(np.float32) for part in seen_from(worlds[0].ego, egos))
-    return Trajectory(times, *places, *columns.T)
+    way = motion.trajectory_of(worlds[0].ego, [world.ego for world in worlds[1:]])
+    columns = (way.positions, way.rotations, way.speeds, way.accelerations, way.curvatures)
+    return Trajectory(way.times, *(column.astype(np.float32) for column in columns))
 
 
 def motion_of(ego: Ego, stamp_ns: int) -> Motion:

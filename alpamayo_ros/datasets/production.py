@@ -8,13 +8,11 @@ FOLDER/dataset.json            the sum over all shards, there only when all are
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +20,7 @@ from typing import Any
 from alpamayo_ros.datasets.harvest import Harvest, harvest
 from alpamayo_ros.datasets.plan import DatasetPlan
 from alpamayo_ros.datasets.shard import pack
-from alpamayo_ros.datasets.staging import DatasetError
+from alpamayo_ros.datasets.staging import DatasetError, locked
 from alpamayo_ros.datasets.workers import worker_pool
 
 Drive = tuple[str, int, str]
@@ -38,8 +36,7 @@ def write_dataset(plan: DatasetPlan, folder: Path, workers: int = 1) -> Iterator
     The bytes are the same for any number of workers and any number of interruptions. Raises DatasetError where the
     folder holds something else, or where another run is writing to it.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with _locked(folder):
+    with locked(folder):
         _claim(plan, folder)
         shards = plan.shards
         missing = {index: drives for index, drives in enumerate(shards) if not _is_done(folder, index)}
@@ -100,16 +97,6 @@ def code_fingerprint() -> str:
         for path in sorted((package / room).rglob("*.py")):
             digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
     return digest.hexdigest()[:12]
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    with (folder / ".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise DatasetError(f"another run is writing to {folder}") from None
-        yield
 
 
 def _is_done(folder: Path, index: int) -> bool:

@@ -110,7 +110,8 @@ def write_recording(
         for tick in ticks:
             for role in drive.rig.roles:
                 path = place / "images" / role.label / f"{drive.stamp_ns(tick)}{suffix}"
-                cv2.imwrite(str(path), cv2.cvtColor(drive.picture(tick, role), cv2.COLOR_RGB2BGR))
+                _, coded = cv2.imencode(suffix, cv2.cvtColor(drive.picture(tick, role), cv2.COLOR_RGB2BGR))
+                path.write_bytes(coded.tobytes())
 
 
 def _stamp(path: Path) -> int:

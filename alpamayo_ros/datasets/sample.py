@@ -43,8 +43,9 @@ _FUTURE = ("positions", "rotations", "speeds", "accelerations", "curvatures")
 class Sample:
     """A moment of a drive: what was seen, what the expert did next, and why.
 
-    keyframe: the rule that chose the moment, None for a regular time. phrasing: index of the sentence to learn in
-    `label.sentences`. navigation: the instruction at t0; not in the observation, because not every model takes one.
+    keyframe: the rule that chose the moment, None for a regular time. phrasing: index of one of `label.sentences`, for
+    readers that learn one; `alpamayo train` has a key for it in its recipe. navigation: the instruction at t0; not in
+    the observation, because not every model takes one.
     dense: labels of the newest frame by camera, empty where none were asked for; on disk as float16.
     """
 
@@ -66,7 +67,7 @@ class Sample:
 
     @property
     def reasoning(self) -> str:
-        """The Chain of Causation to learn."""
+        """The Chain of Causation, as `phrasing` says."""
         return self.label.sentences[self.phrasing]
 
 
@@ -100,7 +101,7 @@ def decode(key: str, parts: Members) -> Sample:
     """The sample that was encoded; pictures as the file format kept them. Raises DatasetError."""
     try:
         told = json.loads(parts["json"])
-        motion = _load(parts["motion.npz"])
+        motion = load_arrays(parts["motion.npz"])
         future = [motion[f"future_{name}"] for name in _FUTURE]
         cameras = tuple(_frames(label, stamps, parts) for label, stamps in told["stamps_ns"].items())
         history = EgoHistory(motion["history_positions"], motion["history_rotations"])
@@ -109,7 +110,7 @@ def decode(key: str, parts: Members) -> Sample:
             Observation(told["t0_ns"], cameras, history), told["navigation"],
             Trajectory(PERIOD * np.arange(1, len(future[0]) + 1), *future),
             label_of(told), told["phrasing"],
-            _dense(_load(parts["dense.npz"])) if "dense.npz" in parts else {},
+            _dense(load_arrays(parts["dense.npz"])) if "dense.npz" in parts else {},
         )  # fmt: skip
     except (KeyError, ValueError) as error:
         raise DatasetError(f"sample {key} is damaged or of another version: {error!r}") from None
@@ -165,11 +166,20 @@ def _dense(arrays: dict[str, np.ndarray]) -> dict[CameraRole, DenseLabels]:
 
 def _frames(label: str, stamps: list[int], parts: Members) -> CameraFrames:
     coded = next(parts[f"{label}.{suffix}"] for suffix in PICTURES if f"{label}.{suffix}" in parts)
-    column = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR)
+    return CameraFrames(
+        CameraRole.from_label(label), decode_frames(coded, len(stamps)), np.array(stamps, dtype=np.int64)
+    )
+
+
+def decode_frames(coded: bytes, count: int) -> np.ndarray:
+    """(count, height, width, 3) RGB of a camera's picture in a sample. Raises ValueError."""
+    try:
+        column = cv2.imdecode(np.frombuffer(coded, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:  # an empty file, or a header with an absurd size
+        column = None
     if column is None:
-        raise ValueError(f"the picture of {label} cannot be read")
-    images = cv2.cvtColor(column, cv2.COLOR_BGR2RGB).reshape(len(stamps), -1, column.shape[1], 3)
-    return CameraFrames(CameraRole.from_label(label), images, np.array(stamps, dtype=np.int64))
+        raise ValueError("a picture cannot be read")
+    return cv2.cvtColor(column, cv2.COLOR_BGR2RGB).reshape(count, -1, column.shape[1], 3)
 
 
 def _arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -178,6 +188,10 @@ def _arrays(arrays: Mapping[str, np.ndarray]) -> bytes:
     return buffer.getvalue()
 
 
-def _load(content: bytes) -> dict[str, np.ndarray]:
-    with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+def load_arrays(content: bytes) -> dict[str, np.ndarray]:
+    """The arrays of an npz. Raises ValueError."""
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except Exception as error:  # of the zip, of its compression, of a header that is parsed as Python
+        raise ValueError(f"no readable arrays: {error}") from None

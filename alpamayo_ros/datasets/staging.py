@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,3 +34,29 @@ def staged(target: Path) -> Iterator[Path]:
         (stage / target.name).rename(target)
     finally:
         shutil.rmtree(stage)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """A folder that no other run writes to; it is made where it is not there. Raises DatasetError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("w")
+    except OSError as error:
+        raise DatasetError(f"{folder} cannot be written: {error.strerror}") from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise DatasetError(f"another run is writing to {folder}") from None
+        yield
+
+
+def settle(*paths: Path) -> None:
+    """Files and folders are on the disk, also when the machine goes down after this."""
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

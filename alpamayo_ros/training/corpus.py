@@ -5,7 +5,6 @@ Shards stay on disk; what is kept in memory is where each part of a sample lies,
 
 from __future__ import annotations
 
-import io
 import json
 import tarfile
 from collections.abc import Iterable, Sequence
@@ -13,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -21,7 +19,7 @@ from tqdm import tqdm
 
 from alpamayo_ros.datasets.dataset import Dataset
 from alpamayo_ros.datasets.labels import Label
-from alpamayo_ros.datasets.sample import label_of
+from alpamayo_ros.datasets.sample import decode_frames, label_of, load_arrays
 from alpamayo_ros.datasets.staging import DatasetError
 from alpamayo_ros.simulation.scenarios import HELD_OUT
 from alpamayo_ros.training.errors import TrainingError
@@ -134,12 +132,10 @@ class Corpus:
         found: list[np.ndarray] = []
         for camera in self._cameras:
             suffix = "png" if f"{camera}.png" in moment.places else "jpg"
-            coded = np.frombuffer(self._part(moment, f"{camera}.{suffix}"), np.uint8)
-            column = cv2.imdecode(coded, cv2.IMREAD_COLOR)
-            if column is None:
-                raise DatasetError(f"the picture {camera} of sample {moment.key} is damaged")
-            frames = cv2.cvtColor(column, cv2.COLOR_BGR2RGB).reshape(moment.frames, -1, column.shape[1], 3)
-            found += list(frames)
+            try:
+                found += list(decode_frames(self._part(moment, f"{camera}.{suffix}"), moment.frames))
+            except ValueError as error:
+                raise DatasetError(f"the picture {camera} of sample {moment.key} is damaged ({error})") from None
         return found
 
     def _labels(self, number: int) -> np.ndarray:
@@ -148,8 +144,11 @@ class Corpus:
             moment = self.moments[number]
             if "dense.npz" not in moment.places:
                 raise TrainingError(f"sample {moment.key} has no dense labels; make the data with --dense 16")
-            with np.load(io.BytesIO(self._part(moment, "dense.npz")), allow_pickle=False) as file:
+            try:
+                file = load_arrays(self._part(moment, "dense.npz"))
                 cameras = [[file[f"{camera}.{field}"] for field in DENSE_FIELDS] for camera in self._cameras]
+            except (ValueError, KeyError) as error:
+                raise DatasetError(f"the dense labels of sample {moment.key} are damaged ({error})") from None
             channels = [[part if part.ndim == 3 else part[..., None] for part in parts] for parts in cameras]
             self._dense[number] = np.stack([np.concatenate(parts, axis=-1) for parts in channels])
         return self._dense[number]
@@ -203,11 +202,11 @@ def _moment(
     told: dict[str, Any] = json.loads(parts["json"])
     if told["seed"] >= HELD_OUT:
         raise TrainingError(f"sample {key}: seeds from {HELD_OUT:,} on are for judging; nothing may be trained on them")
-    with np.load(io.BytesIO(parts["motion.npz"]), allow_pickle=False) as file:
-        motion = [
-            torch.from_numpy(file[name])
-            for name in ("history_positions", "history_rotations", "future_positions", "future_rotations")
-        ]
+    file = load_arrays(parts["motion.npz"])
+    motion = [
+        torch.from_numpy(file[name])
+        for name in ("history_positions", "history_rotations", "future_positions", "future_rotations")
+    ]
     origin = None
     if disturbance is not None:
         origin = Origin(told["kind"], told["seed"], told["variant"], told["tick"], disturbance)

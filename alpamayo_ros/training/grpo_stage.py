@@ -21,7 +21,7 @@ from alpamayo_ros.training.corpus import Batch, Corpus
 from alpamayo_ros.training.policy_loss import advantages, clipped_objective, divergence
 from alpamayo_ros.training.recipe import GrpoRecipe
 from alpamayo_ros.training.rewards.reward import Attempt, Reward
-from alpamayo_ros.training.sequence import REASONING, TRAJECTORY, Memory, histories, prompt_ids, stream
+from alpamayo_ros.training.sequence import REASONING, TRAJECTORY, Memory, histories, prompt_ids, streams
 from alpamayo_ros.training.situation import Situation, situation_of
 from alpamayo_ros.training.stage import Stage, Work, chosen_numbers
 from alpamayo_ros.training.validation import validate
@@ -33,7 +33,7 @@ from alpamayo_ros.vla.sampling import Sampling
 from alpamayo_ros.vla.vision_language import VisionLanguageModel, causal_mask
 
 _DRIVEN_AGAIN = 16
-"""Moments of each dataset that are tried before the first step: another simulator made all of it, or none."""
+"""Moments of the data that are tried before the first step: there it shows if another simulator made most of them."""
 
 
 class GrpoStage(Stage):
@@ -65,7 +65,7 @@ class GrpoStage(Stage):
             "grids": grids,
             "prompt": batch_prompts(ids, list(of_each), self.model.config, self.model.tokenizer.pad).to(rows.device),
             "history": histories(batch.moments),
-            "seeds": [int(stream(self.recipe.seed, step, number).integers(2**62)) for number in batch.numbers],
+            "seeds": [int(draw.integers(2**62)) for draw in streams(self.recipe.seed, step, batch)],
             "situations": [situation_of(moment, self._rig) for moment in batch.moments],
         }
         return Work({}, inputs)

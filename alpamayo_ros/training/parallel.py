@@ -10,7 +10,8 @@ import os
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Any, TypeVar
 
 import torch
 import torch.distributed as dist
@@ -30,9 +31,13 @@ from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.training.recipe import Recipe
 from alpamayo_ros.training.stage import Stage
 
+T = TypeVar("T")
+
 _ENVIRONMENT = (("WORLD_SIZE", "1"), ("RANK", "0"), ("LOCAL_RANK", "0"))
 _WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True)
 _SPREAD = StateDictOptions(full_state_dict=True, strict=False)
+_PATIENCE = timedelta(hours=2)
+"""How long a process waits for the others: one of them writes a large model, or is still choosing prompts."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,7 @@ class Processes:
         count, rank, local = (int(os.environ.get(name, default)) for name, default in _ENVIRONMENT)
         chosen = torch.device(device or (f"cuda:{local}" if torch.cuda.is_available() else "cpu"))
         if count > 1 and not dist.is_initialized():
-            dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+            dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=_PATIENCE)
         return cls(rank, count, chosen)
 
     def end(self) -> None:
@@ -67,6 +72,13 @@ class Processes:
         everywhere = values.to(self.device)
         dist.all_reduce(everywhere)
         return everywhere.cpu()
+
+    def of_leading(self, value: T) -> T:
+        """What the leading process has."""
+        told = [value]
+        if self.count > 1:
+            dist.broadcast_object_list(told, device=self.device)
+        return told[0]
 
     def precision(self, recipe: Recipe) -> torch.autocast:
         """Around whatever the network does in training."""

@@ -29,8 +29,8 @@ from alpamayo_ros.training.parallel import Processes
 SELECTION = "selection.json"
 
 
-def keep_informative(stage: GrpoStage, corpus: Corpus, output: Path, processes: Processes) -> None:
-    """Leave in the corpus what the recipe wants to train on. Raises TrainingError."""
+def keep_informative(stage: GrpoStage, corpus: Corpus, output: Path, processes: Processes, begun: str) -> None:
+    """Leave in the corpus what the recipe wants to train on; begun: fingerprint of the model. Raises TrainingError."""
     recipe = stage.recipe
     if not recipe.candidates:
         return
@@ -40,16 +40,10 @@ def keep_informative(stage: GrpoStage, corpus: Corpus, output: Path, processes: 
             f"{recipe.candidates + recipe.informative} are more: lower them, or set both to 0"
         )
     path = output / "training" / SELECTION
-    asked = {"recipe": asdict(recipe), "shards": [str(shard) for shard in corpus.shards]}
-    if path.is_file():
-        try:
-            told = json.loads(path.read_text())
-            of_this_run = {name: told[name] for name in asked} == asked
-        except (ValueError, KeyError, TypeError):
-            raise TrainingError(f"{path} is damaged; remove it, or choose another --output") from None
-        if not of_this_run:
-            raise TrainingError(f"{path} is of another recipe or other data; choose another --output")
-        corpus.keep(told["numbers"])
+    asked = {"recipe": asdict(recipe), "shards": [str(shard) for shard in corpus.shards], "begun": begun}
+    chosen = processes.of_leading(_read(path, asked) if processes.leads else None)
+    if chosen is not None:
+        corpus.keep(chosen)
         return
     draw = np.random.default_rng((recipe.seed, len(corpus)))
     shuffled = draw.permutation(len(corpus))
@@ -77,7 +71,8 @@ def _disagreements(stage: GrpoStage, corpus: Corpus, pool: list[int], processes:
     for start in range(0, len(mine), recipe.micro_batch):
         share = mine[start : start + recipe.micro_batch]
         # Drawn as in a step that never comes.
-        work = stage.prepare(corpus.batch([pool[i] for i in share], dense=False), recipe.steps)
+        batch = corpus.batch([pool[i] for i in share], dense=False, places=share)
+        work = stage.prepare(batch, recipe.steps)
         with processes.precision(recipe), torch.no_grad():
             work = stage.act(work)
             said = stage.log_probabilities(stage.model.vlm, work.inputs).float().cpu()
@@ -88,6 +83,23 @@ def _disagreements(stage: GrpoStage, corpus: Corpus, pool: list[int], processes:
         bar.update(len(share))
     bar.close()
     return processes.summed(found).numpy()
+
+
+def _read(path: Path, asked: dict[str, Any]) -> list[int] | None:
+    """What an earlier call chose; None where there was none."""
+    if not path.is_file():
+        return None
+    try:
+        told = json.loads(path.read_text())
+        of_this_run = {name: told[name] for name in asked} == asked
+        numbers: list[int] = told["numbers"]
+    except (ValueError, KeyError, TypeError):
+        raise TrainingError(f"{path} is damaged; remove it, or choose another --output") from None
+    if not of_this_run:
+        raise TrainingError(
+            f"{path} is of another recipe, model or other data, and what is chosen cannot grow; choose another --output"
+        )
+    return numbers
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -62,7 +62,7 @@ class Choice:
 def drawn(batch: Batch, step: int, recipe: ImitationRecipe) -> tuple[Batch, list[Choice], list[np.random.Generator]]:
     """What a step learns of a batch: its moments, each with another past, and the choices. What else the step draws
     comes from the generators, one for each moment."""
-    draws = [stream(recipe.seed, step, number) for number in batch.numbers]
+    draws = streams(recipe.seed, step, batch)
     moments = disguised(batch.moments, draws, recipe.history_noise_lateral, recipe.history_noise_longitudinal)
     choices = [
         choose(moment, draw, recipe.phrasing, recipe.navigation_dropout)
@@ -77,9 +77,11 @@ def choose(moment: Moment, draw: np.random.Generator, phrasing: str, navigation_
     return Choice(sentence, None if dropped else moment.navigation)
 
 
-def stream(seed: int, step: int, number: int) -> np.random.Generator:
-    """What is drawn for one sample in one step depends on nothing else: not on processes, nor on interruptions."""
-    return np.random.default_rng((seed, step, number))
+def streams(seed: int, step: int, batch: Batch) -> list[np.random.Generator]:
+    """What is drawn for one sample in one step, which may have it twice, depends on nothing else: not on processes, nor
+    on interruptions."""
+    places = zip(batch.numbers, batch.places, strict=True)
+    return [np.random.default_rng((seed, step, number, place)) for number, place in places]
 
 
 def disguised(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -27,7 +27,8 @@ _SAME = 1e-3
 class Situation:
     """All that a reward may know about a moment.
 
-    world: the state at t0; whoever drives on takes a copy. label: the truth that interventions found. things: what the
+    world: the state at t0, from which on nothing begins that was not to be seen by then, as in what the data want to be
+    learned; whoever drives on takes a copy. label: the truth that interventions found. things: what the
     pictures show and could be taken away, by identity. future: (64, 3) where the expert drove, metres, ego frame.
     """
 
@@ -54,7 +55,8 @@ def situation_of(moment: Moment, rig: Rig) -> Situation:
         raise TrainingError(
             f"sample {moment.key} cannot be driven again: another version of the simulator made it; make the data again"
         )
-    return Situation(worlds[-1], moment.label, removable_things(worlds[-1], rig), moment.future[0].numpy())
+    world = replace(worlds[-1], steady_from=worlds[-1].tick)
+    return Situation(world, moment.label, removable_things(worlds[-1], rig), moment.future[0].numpy())
 
 
 def _worlds(origin: Origin) -> tuple[World, ...]:

@@ -17,8 +17,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from alpamayo_ros.datasets.staging import staged
+from alpamayo_ros.datasets.staging import settle, staged
 from alpamayo_ros.training.errors import TrainingError
+
+_DAMAGE = (OSError, EOFError, SafetensorError, UnpicklingError, RuntimeError, KeyError, TypeError, ValueError)
+"""What reading a damaged file may end in."""
 
 
 @dataclass
@@ -55,6 +58,8 @@ def save_state(
             {name: part.detach().cpu().contiguous() for name, part in weights.items()}, stage / "weights.safetensors"
         )
         torch.save({"optimisers": optimisers, "progress": asdict(progress), "recipe": recipe}, stage / "run.pt")
+        settle(*stage.iterdir(), stage)
+    settle(folder)
     for older in _states(folder)[:-1]:
         shutil.rmtree(older)
 
@@ -72,7 +77,7 @@ def load_state(folder: Path, recipe: dict[str, Any]) -> tuple[dict[str, Tensor],
         weights = load_file(newest / "weights.safetensors")
         run = torch.load(newest / "run.pt", weights_only=True)
         told, progress = run["recipe"], Progress(**run["progress"])
-    except (OSError, EOFError, SafetensorError, UnpicklingError, RuntimeError, KeyError, TypeError) as error:
+    except _DAMAGE as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise TrainingError(f"{newest} is damaged ({reason}); remove it, or choose another --output") from None
     differing = [name for name in recipe if told.get(name) != recipe[name]]

@@ -75,9 +75,15 @@ def train(
             raise TrainingError(f"{folder} holds a run that began with another model; choose another --output")
         spread.load(weights, chosen, optimiser_states)
         _continue_data(progress, corpus, grow=grow)
+    if processes.of_leading(progress) != progress:
+        raise TrainingError(f"the processes go on from different states; all need the same {output}, on a shared disk")
     stage.train()
-    end, figures = time.monotonic() + 60.0 * minutes, dict[str, float]()
+    end = time.monotonic() + 60.0 * minutes
     log = Log(folder, stage.name, recipe.steps, progress.step, leads=processes.leads)
+    # A run that was ended in the middle of a validation begins with it.
+    figures = processes.of_leading(log.validated(progress.step))
+    if figures is None:
+        figures = _validated(stage, validation, progress.step, log, processes)
     ahead = prefetched(_steps(stage, corpus, progress, processes))
     with closing(log), closing(ahead):
         for after, micro_batches in ahead:
@@ -91,18 +97,15 @@ def train(
             log.advance()
             if progress.step % recipe.log_every == 0 or progress.step == 1:
                 log.losses(progress.step, losses, rate)
-            done = progress.step == recipe.steps
             # All stop when the clock of one of them says so.
-            stop = done or bool(processes.summed(torch.tensor([float(time.monotonic() > end)]))[0] > 0)
+            late = processes.summed(torch.tensor([float(time.monotonic() > end)]))
+            stop = progress.step == recipe.steps or bool(late[0] > 0)
             if stop or progress.step % recipe.save_every == 0:
                 weights, optimiser_states = spread.weights(), spread.optimiser_states(chosen)
                 if processes.leads:
                     _save(stage, weights, optimiser_states, progress, output)
                 processes.wait()
-            due = recipe.validate_every and (progress.step % recipe.validate_every == 0 or done)
-            if validation is not None and due:
-                figures = _validated(stage, validation, processes)
-                log.validation(progress.step, figures)
+            figures = _validated(stage, validation, progress.step, log, processes)
             if stop:
                 break
     return Run(progress.step, progress.step == recipe.steps, figures)
@@ -241,12 +244,16 @@ def _continue_data(progress: Progress, corpus: Corpus, *, grow: bool) -> None:
     progress.epoch, progress.place = progress.epoch + 1, 0
 
 
-def _validated(stage: Stage, validation: Corpus, processes: Processes) -> dict[str, float]:
-    """By the leading process, while the others wait."""
+def _validated(stage: Stage, validation: Corpus | None, step: int, log: Log, processes: Processes) -> dict[str, float]:
+    """By the leading process, while the others wait; nothing where no validation is due after a step."""
     figures: dict[str, float] = {}
+    every, steps = stage.recipe.validate_every, stage.recipe.steps
+    if validation is None or not every or not step or (step % every and step != steps):
+        return figures
     if processes.leads:
         stage.eval()
         figures = stage.validate(validation)
         stage.train()
+        log.validation(step, figures)
     processes.wait()
     return figures

@@ -27,7 +27,9 @@ class VisionStage(Stage):
     def __init__(self, model: AlpamayoModel, recipe: VisionRecipe) -> None:
         super().__init__(model, recipe)
         self.model.vlm.model.visual.requires_grad_(True)
-        self.head = DenseHead(model.config.vision).to(model.device)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(recipe.seed)
+            self.head = DenseHead(model.config.vision).to(model.device)
 
     def prepare(self, batch: Batch, step: int) -> Work:
         rows, grids = self.pictures(batch)

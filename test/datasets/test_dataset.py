@@ -228,5 +228,9 @@ def test_damage_is_named(written, tmp_path):
     key, parts = next(unpack(written / "shard-000000.tar"))
     with pytest.raises(DatasetError, match=f"{key} is damaged"):
         decode(key, {**parts, "json": b"{}"})
+    for name in ("motion.npz", "front_wide_120.jpg"):
+        for content in (b"", parts[name][:40], parts[name][:60] + parts[name][:60] + parts[name][120:]):
+            with pytest.raises(DatasetError, match=f"{key} is damaged"):
+                decode(key, {**parts, name: content})
     with pytest.raises(DatasetError, match="no dataset"):
         Dataset.open(tmp_path)

@@ -129,13 +129,13 @@ def test_what_is_unfinished_is_worse_than_all_that_is_finished(model, batch, mon
     assert float(work.inputs["told"]["unfinished"]) == 2.0
 
 
-def test_what_is_drawn_depends_on_the_prompt_and_the_step_alone(model, corpus, batch):
+def test_what_is_drawn_depends_on_the_prompt_its_place_and_the_step_alone(model, corpus, batch):
     stage = GrpoStage(model, grpo(), [(1.0, Counting())])
 
-    def rolled(numbers, step):
-        return stage.act(stage.prepare(corpus.batch(numbers, dense=False), step)).inputs["answers"]
+    def rolled(numbers, step, places=None):
+        return stage.act(stage.prepare(corpus.batch(numbers, dense=False, places=places), step)).inputs["answers"]
 
-    both, alone = rolled(batch.numbers, 3), rolled(batch.numbers[1:], 3)
+    both, alone = rolled(batch.numbers, 3), rolled(batch.numbers[1:], 3, batch.places[1:])
     mine = both.parts[3:] != 0
     assert torch.equal(both.ids[3:][mine], alone.ids[alone.parts != 0])
     assert not torch.equal(alone.ids, rolled(batch.numbers[1:], 4).ids)
@@ -172,11 +172,16 @@ def test_disagreement_is_where_model_and_reward_prefer_others():
 def test_the_prompts_that_disagree_most_are_kept_and_as_many_others(model, corpus, tmp_path, passes):
     mine = Corpus(corpus.shards, (0, 1, 2, 6))
     stage = GrpoStage(model, grpo(candidates=4, informative=1, micro_batch=2, passes=passes), [(1.0, Counting())])
-    keep_informative(stage, mine, tmp_path, Processes(0, 1, torch.device("cpu")))
+    keep_informative(stage, mine, tmp_path, Processes(0, 1, torch.device("cpu")), "this model")
     told = json.loads((tmp_path / "training/selection.json").read_text())
     assert [moment.key for moment in mine.moments] == [corpus.moments[number].key for number in told["numbers"]]
     assert len(mine) == 2
     assert told["disagreement_chosen"] > told["disagreement_all"] > 0
+    again = Corpus(corpus.shards, (0, 1, 2, 6))
+    with pytest.raises(TrainingError, match="is of another recipe, model or other data"):
+        keep_informative(stage, again, tmp_path, Processes(0, 1, torch.device("cpu")), "another model")
+    keep_informative(stage, again, tmp_path, Processes(0, 1, torch.device("cpu")), "this model")
+    assert [moment.key for moment in again.moments] == [moment.key for moment in mine.moments]
 
 
 @pytest.mark.parametrize(

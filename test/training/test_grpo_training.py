@@ -113,7 +113,7 @@ def test_prompts_are_chosen_once(recipe, begun, data, tmp_path):
     assert len(set(told["numbers"])) == 4
     assert told["disagreement_chosen"] >= told["disagreement_all"] > 0
     recipe.write_text(RECIPE.replace("candidates = 4", "candidates = 5"))
-    assert "selection.json is of another recipe or other data" in refusal(alpamayo(*arguments))
+    assert "selection.json is of another recipe, model or other data" in refusal(alpamayo(*arguments))
     recipe.write_text(RECIPE.replace("candidates = 4", "candidates = 4000"))
     other = train_command("grpo", recipe, begun, data, tmp_path / "other")
     assert "candidates + informative = 4002 are more" in refusal(alpamayo(*other))

@@ -9,7 +9,7 @@ from recipes import expert, sft
 
 from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.training.expert_stage import ExpertStage
-from alpamayo_ros.training.sequence import REASONING, TRAJECTORY, Memory, choose, disguised, stream
+from alpamayo_ros.training.sequence import REASONING, TRAJECTORY, Memory, choose, disguised, streams
 from alpamayo_ros.training.sft_stage import SftStage, select
 from alpamayo_ros.vla.images import preprocess
 from alpamayo_ros.vla.model import Reasoning
@@ -135,11 +135,14 @@ def test_flow_times_have_the_released_distribution(model, corpus):
     assert float(times.mean()) == pytest.approx(0.999 * 0.4, abs=0.03)
 
 
-def test_what_is_drawn_depends_on_seed_step_and_sample(corpus):
-    moment = corpus.moments[0]
-    drawn = [choose(moment, stream(*key), "drawn", 0.5) for key in ((0, 1, 2), (0, 1, 2))]
-    assert drawn[0] == drawn[1]
-    sentences = {choose(moment, stream(0, step, 0), "drawn", 0.0).sentence for step in range(60)}
+def test_what_is_drawn_depends_on_seed_step_and_place(corpus):
+    moment, batch = corpus.moments[0], corpus.batch([0, 1, 0], dense=False)
+    numbers = [draw.random() for draw in streams(0, 1, batch)]
+    assert numbers == [draw.random() for draw in streams(0, 1, batch)]
+    assert len({*numbers, *(draw.random() for draw in streams(0, 2, batch))}) == 6, "the third is the first again"
+    alone = corpus.batch([1], dense=False, places=[1])
+    assert streams(0, 1, alone)[0].random() == numbers[1], "in whatever process"
+    sentences = {choose(moment, streams(0, step, batch)[0], "drawn", 0.0).sentence for step in range(60)}
     assert sentences == set(moment.label.sentences)
     assert choose(moment, np.random.default_rng(0), "first", 1.0).navigation is None
 

@@ -4,16 +4,19 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
+from alpamayo_ros.datasets.drive import FUTURE, HISTORY
 from alpamayo_ros.datasets.handover import ModelDrive
 from alpamayo_ros.datasets.plan import DatasetPlan
 from alpamayo_ros.datasets.production import write_dataset
-from alpamayo_ros.simulation.episode import drive_expert
-from alpamayo_ros.simulation.motion import seen_from
+from alpamayo_ros.simulation.episode import drive_expert, foreseen
+from alpamayo_ros.simulation.motion import seen_from, trajectory_of
 from alpamayo_ros.simulation.scenarios import build
 from alpamayo_ros.simulation.traffic import advance
-from alpamayo_ros.training.corpus import Corpus, find_shards
+from alpamayo_ros.training.corpus import Corpus, Moment, Origin, find_shards
 from alpamayo_ros.training.errors import TrainingError
+from alpamayo_ros.training.rewards.trajectory import crashes
 from alpamayo_ros.training.situation import situation_of
 from alpamayo_ros.types.rig import DEFAULT_ROLES, default_rig
 
@@ -32,6 +35,21 @@ def test_the_world_is_that_of_the_sample(corpus):
     driven = drive_expert(build(origin.kind, origin.seed, origin.variant), ticks=origin.tick + 64).worlds
     place, _ = seen_from(situation.world.ego, [world.ego for world in driven[origin.tick + 1 :]])
     np.testing.assert_allclose(situation.future, place, atol=1e-4)  # kept as float32
+
+
+def test_nothing_begins_that_was_not_to_be_seen():
+    """The lead brakes after t0, so the plan that the data want to be learned would end in it."""
+    drive = drive_expert(build("braking_lead", 7, "challenging"), ticks=61)
+    expected = foreseen(drive, 60, FUTURE).worlds[60:]
+    plan = trajectory_of(expected[0].ego, [world.ego for world in expected[1:]])
+    assert crashes(drive.worlds[60], plan)
+    history = seen_from(drive.worlds[60].ego, [world.ego for world in drive.worlds[60 - HISTORY + 1 : 61]])
+    origin = Origin("braking_lead", 7, "challenging", 60, 0.0)
+    moment = Moment(
+        "braking_lead", origin, {}, 4, False, None, None,
+        tuple(map(torch.from_numpy, history)), (torch.from_numpy(plan.positions), torch.from_numpy(plan.rotations)),
+    )  # fmt: skip
+    assert not crashes(situation_of(moment, RIG).world, plan)
 
 
 def test_a_disturbed_drive_is_disturbed_again(tmp_path):

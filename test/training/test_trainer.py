@@ -8,8 +8,10 @@ import torch
 from command import alpamayo, refusal
 from recipes import expert, sft, vision
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from training_runs import kill_after_first_state, run, train_command
 
+from alpamayo_ros.datasets.staging import locked
 from alpamayo_ros.policy import DrivingPolicy
 from alpamayo_ros.simulation.scenarios import HELD_OUT
 from alpamayo_ros.training.corpus import Corpus, find_shards, order
@@ -82,6 +84,42 @@ def test_validation_speaks_freely_and_knows_its_baselines(model, corpus, tmp_pat
     kept = json.loads((tmp_path / "out/training/figures.jsonl").read_text())
     assert kept["step"] == 1
     assert kept["ade"] == pytest.approx(figures["ade"], abs=1e-3)
+
+
+def test_a_validation_that_was_cut_off_is_made_up_for(model, corpus, tmp_path, monkeypatch):
+    def stage():
+        return SftStage(model, sft(steps=2, validate_every=1, validation_samples=2, save_every=1, log_every=1))
+
+    monkeypatch.setattr(SftStage, "validate", lambda self, corpus: {"ade": 1.0})
+    train(stage(), corpus, corpus, tmp_path, ALONE, minutes=0)
+
+    def killed(self, corpus):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(SftStage, "validate", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(stage(), corpus, corpus, tmp_path, ALONE)
+    assert (tmp_path / "training/step-00000002").is_dir()
+    monkeypatch.setattr(SftStage, "validate", lambda self, corpus: {"ade": 2.0})
+    assert train(stage(), corpus, corpus, tmp_path, ALONE).figures == {"ade": 2.0}
+    monkeypatch.setattr(SftStage, "validate", killed)
+    assert train(stage(), corpus, corpus, tmp_path, ALONE).figures == {"ade": 2.0}, "they are told again"
+    rows = [json.loads(line) for line in (tmp_path / "training/figures.jsonl").read_text().splitlines()]
+    assert rows == [{"step": 1, "ade": 1.0}, {"step": 2, "ade": 2.0}]
+    events = EventAccumulator(str(tmp_path / "training/events")).Reload()
+    assert [event.step for event in events.Scalars("train/reasoning")] == [1, 2]
+
+
+def test_a_run_is_written_by_one_call_at_a_time(recipe, begun, data, tmp_path):
+    arguments = command(recipe, begun, data, tmp_path / "out")
+    with locked(tmp_path / "out/training"):
+        assert "another run is writing to" in refusal(alpamayo(*arguments))
+
+
+def test_all_that_begins_at_random_comes_from_the_seed(model):
+    heads = [VisionStage(model, vision(seed=seed)).head.out.weight for seed in (1, 1, 2)]
+    assert torch.equal(heads[0], heads[1])
+    assert not torch.equal(heads[0], heads[2])
 
 
 def command(recipe, begun, data, output):

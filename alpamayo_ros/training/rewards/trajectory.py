@@ -7,7 +7,8 @@ The three terms are the paper's (section 5.3). It has ‖Δ‖² in the first; t
 small model would be beyond 3 m nearly always. The unit of jerk is the public recipes' bound of comfort.
 
 The crash is found by driving the plan: the world goes on from t0 with the plan's actions, everybody in it reacts, and
-the scorer of closed loop looks at every state. At fault are hits with the front or the side; off-road counts like one.
+the scorer of closed loop looks at every state. Nothing begins there that was not to be seen at t0: neither plan nor
+expert could know of it. At fault are hits with the front or the side; off-road counts like one.
 """
 
 from __future__ import annotations
