@@ -53,9 +53,9 @@ class DrivingPolicy:
     """A loaded model and how to ask it. Same observation, same seed, same machine: same plan, to the bit.
 
     A `Memory` makes the plans of one drive faster: give each drive its own, and give it to every plan. With exact
-    switches the words stay the same; of the trajectory the last digits then depend on what was planned before, as
-    products over other numbers of rows round differently. So the live planner has one, and whoever promises the same
-    bytes (annotations that are resumed, evaluations, `alpamayo plan`) has none.
+    switches the words stay the same (in bfloat16 up to its rounding); of the trajectory the last digits then depend on
+    what was planned before, as products over other numbers of rows round differently. So the live planner has one, and
+    whoever promises the same bytes (annotations that are resumed, evaluations, `alpamayo plan`) has none.
 
     switches: what the engine does for speed.
     """

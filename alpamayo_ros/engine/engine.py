@@ -202,7 +202,8 @@ class Engine:
             inputs += [*map(torch.stack, zip(*angles, strict=True))]
             column = torch.arange(start + count, device=device)
             inputs.append(column[start:])
-            masked = set(visible) != {start}
+            # Recorded passes are used again at other lengths: then where it ends is no reason to see all.
+            masked = self._rounded or set(visible) != {start}
             if masked:
                 seen = torch.tensor(visible, device=device)[:, None]
                 inputs.append(((column < seen) | (column >= start))[:, None])
@@ -229,9 +230,11 @@ class Engine:
         cache = self._caches.get(name)
         if cache is None or cache.rows != rows or cache.capacity < needed:
             if cache is not None:
-                # Passes were recorded over the old one.
+                # Passes were recorded over the old one, and there may be no room for both.
                 self._graphs.forget()
-            capacity = -(-needed // SPAN) * SPAN
+                del self._caches[name], cache
+            # Another instruction may make the prompt longer: all would be recorded anew.
+            capacity = (-(-needed // SPAN) + 1) * SPAN
             cache = StaticCache(config.language, rows, capacity, self.model.device, self.model.dtype)
             self._caches[name] = cache
         return cache

@@ -10,7 +10,8 @@ Float8 = Literal["off", "weights", "weights_and_activations"]
 
 @dataclass(frozen=True)
 class Switches:
-    """Exact ones give the tokens of plain `vla` and its trajectory within float32 rounding; they are on.
+    """Exact ones give the tokens of plain `vla` and its trajectory within rounding; they are on. In float32 that
+    changes no word; in bfloat16, whose scores of words are coarse, it may.
 
     Over the plans of one drive, where a `Memory` is given:
     vision_cache: only frames that were not there in the last plan are resized and encoded.

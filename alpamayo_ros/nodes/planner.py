@@ -28,6 +28,7 @@ from rclpy.parameter import Parameter
 from rclpy.signals import uninstall_signal_handlers
 from std_msgs.msg import Header, String
 
+from alpamayo_ros.engine.memory import Memory
 from alpamayo_ros.nodes.health import Health
 from alpamayo_ros.nodes.names import PLANNER
 from alpamayo_ros.nodes.parameters import HOLD_BACK, ParameterError, declare, read
@@ -39,6 +40,8 @@ from alpamayo_ros.policy import INPUT_ERRORS, DrivingPolicy
 from alpamayo_ros.timeline import FRAME_PERIOD_NS, Refusal, RefusalReason, TimeContract, Timeline
 from alpamayo_ros.types import CameraFrames, CameraRole, EgoHistory, Observation
 
+_WARM_UP_TOKENS = 32
+"""About as many as the longest draft that is checked in one pass."""
 _DONE, _FAILED = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 
 
@@ -174,9 +177,12 @@ class PlannerNode(LifecycleNode):
             torch.cuda.empty_cache()
 
     def _warm_up(self, policy: DrivingPolicy) -> None:
-        """Plan once for nobody: the first plan of a process takes several times as long as the second."""
-        options = {**self._settings.plan_options(), "max_reasoning_tokens": 2}
-        policy.plan(_noise(policy, tuple(self._rig.cameras)), **options)
+        """Plan twice for nobody: the first plans of a process take several times as long, and what reads a draft is
+        used from the second on."""
+        options = {**self._settings.plan_options(), "max_reasoning_tokens": _WARM_UP_TOKENS}
+        memory = Memory()
+        for number in range(2):
+            policy.plan(_noise(policy, tuple(self._rig.cameras), number), memory=memory, **options)
 
     # ---------------------------------------------------------------- what is heard
 
@@ -295,12 +301,12 @@ class PlannerNode(LifecycleNode):
             raise RuntimeError("the planning thread has ended") from fault
 
 
-def _noise(policy: DrivingPolicy, roles: tuple[CameraRole, ...]) -> Observation:
-    """An observation of the right shape that shows nothing."""
+def _noise(policy: DrivingPolicy, roles: tuple[CameraRole, ...], number: int) -> Observation:
+    """An observation of the right shape that shows nothing: the so many-th of a drive, whose newest frames are new."""
     config = policy.model.config
     count, steps = config.frames_per_camera, config.history_steps
-    stamps = FRAME_PERIOD_NS * np.arange(1, count + 1, dtype=np.int64)
-    pictures = np.random.default_rng(0).integers(0, 256, (count, 288, 512, 3), dtype=np.uint8)
+    stamps = FRAME_PERIOD_NS * np.arange(1 + number, 1 + number + count, dtype=np.int64)
+    pictures = np.random.default_rng(0).integers(0, 256, (number + count, 288, 512, 3), dtype=np.uint8)[number:]
     cameras = tuple(CameraFrames(role, pictures, stamps) for role in roles)
     history = EgoHistory(np.zeros((steps, 3), np.float32), np.tile(np.eye(3, dtype=np.float32), (steps, 1, 1)))
     return Observation(int(stamps[-1]), cameras, history)

@@ -18,6 +18,10 @@ from alpamayo_ros.types import Observation, Plan
 SETTLING = 2
 """Plans after the first that count neither as cold nor as steady: what is made at first use is made by then."""
 
+_LIKELY = 50
+"""Words that random weights may say where they are told how many are accepted. They like all about as much, which a
+trained model never does: a draw among all would take the engine longer than it takes a trained one."""
+
 
 @dataclass
 class Timings:
@@ -96,13 +100,12 @@ def _describe(timings: Timings, subject: Subject, observation: Observation) -> N
 
 
 def _draft(subject: Subject, settings: Settings, observation: Observation, right: int) -> list[list[int]]:
-    """What will be said, found out beforehand, but for one wrong token after every `right` right ones."""
+    """What will be said, found out beforehand, as sentences that each end in one wrong token: after every `right` right
+    ones the next has to be taken."""
     memory = Memory()
     _timed(subject, settings, observation, memory)
-    wrong = subject.model.tokenizer.im_end
-    return [
-        [wrong if place % (right + 1) == 0 else token for place, token in enumerate(row)] for row in memory.reasoning
-    ]
+    wrong = [subject.model.tokenizer.im_end]
+    return [row[:end] + wrong for row in memory.reasoning for end in range(0, len(row) + right + 1, right + 1)]
 
 
 def _timed(subject: Subject, settings: Settings, observation: Observation, memory: Memory) -> tuple[Plan, float]:
@@ -112,6 +115,7 @@ def _timed(subject: Subject, settings: Settings, observation: Observation, memor
         num_samples=settings.num_samples,
         seed=settings.seed,
         temperature=settings.temperature,
+        top_k=None if settings.acceptance is None else _LIKELY,
         flow_steps=None if settings.autoregressive else settings.flow_steps,
         autoregressive=settings.autoregressive,
         max_reasoning_tokens=subject.max_reasoning_tokens,
