@@ -18,7 +18,7 @@ from alpamayo_ros.engine.memory import CameraPictures, Group, Memory, SeenFrame
 from alpamayo_ros.engine.native.tower import make_tower
 from alpamayo_ros.engine.switches import Switches
 from alpamayo_ros.engine.tower import Grids, PictureTables
-from alpamayo_ros.vla.images import assemble, resize
+from alpamayo_ros.vla.images import assemble, resize, scaled
 from alpamayo_ros.vla.model import AlpamayoModel
 from alpamayo_ros.vla.vision import VisionFeatures
 
@@ -93,7 +93,12 @@ class Sight:
 
     def _encoded(self, rows: Tensor, grids: Grids) -> VisionFeatures:
         tables = self._tables(grids)
-        made = self._graphs.run(("vision", grids), lambda rows: self._tower(rows, grids, tables), rows.to(self._device))
+
+        def look(rows: Tensor) -> tuple[Tensor, ...]:
+            return self._tower(scaled(rows), grids, tables)
+
+        # To the device as bytes: a quarter of what the tower reads.
+        made = self._graphs.run(("vision", grids), look, rows.to(self._device))
         # It outlives the next run.
         return VisionFeatures(*(part.clone() for part in made))
 

@@ -43,11 +43,12 @@ def preprocess(images: Sequence[np.ndarray], config: ModelConfig) -> tuple[Tenso
 
     Returns pixel_values (Σ t h w, 3 · 2 · 16 · 16) float32 and grid_thw (pictures, 3) in patches.
     """
-    return assemble([resize(image, config) for image in images], config.vision)
+    rows, grids = assemble([resize(image, config) for image in images], config.vision)
+    return scaled(rows), grids
 
 
 def assemble(pixels: list[Tensor], vision: VisionConfig) -> tuple[Tensor, Tensor]:
-    """What `preprocess` returns, of frames (3, h, w) uint8 at the model's size; with tubelets, camera by camera."""
+    """As `preprocess`, but rows of uint8, of frames (3, h, w) at the model's size; with tubelets, camera by camera."""
     frames = vision.temporal_patch_size
     if vision.tubelets:
         groups = [torch.stack(pixels[i : i + frames], dim=1) for i in range(0, len(pixels), frames)]
@@ -55,9 +56,13 @@ def assemble(pixels: list[Tensor], vision: VisionConfig) -> tuple[Tensor, Tensor
         # A still picture fills all frames of its temporal patch.
         groups = [picture[:, None].expand(-1, frames, -1, -1) for picture in pixels]
     grids = [(1, *(side // vision.patch_size for side in group.shape[2:])) for group in groups]
-    rows = torch.cat([patch_rows(group[None], vision) for group in groups])
+    return torch.cat([patch_rows(group[None], vision) for group in groups]), torch.tensor(grids)
+
+
+def scaled(rows: Tensor) -> Tensor:
+    """Rows of uint8 as float32 in [−1, 1]."""
     # In place, because these rows are large.
-    return rows.float().sub_(127.5).div_(127.5), torch.tensor(grids)
+    return rows.float().sub_(127.5).div_(127.5)
 
 
 def resize(image: np.ndarray, config: ModelConfig) -> Tensor:

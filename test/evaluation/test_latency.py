@@ -207,8 +207,8 @@ def test_memory():
     assert found["weights_mb"] == pytest.approx(found["parameters"] * 4 / 1e6, abs=1e-3)
     one, three = found["by_samples"]["1"], found["by_samples"]["3"]
     assert three["cache_mb"] == pytest.approx(3 * one["cache_mb"], abs=1e-2)
-    # 134 tokens of prompt, room for 256 of reasoning, for passes behind them and for 128 more of the prompt, of 4 layers
-    # with 2 × 64 values twice.
+    # 134 tokens of prompt, room for 256 of reasoning, for passes behind them and for a prompt of 128 more;
+    # 4 layers with 2 × 64 values twice.
     assert one["cache_mb"] == pytest.approx(768 * 4 * 2 * 2 * 64 * 4 / 1e6, abs=1e-3)
     for figure in (one, three):
         assert figure["cache_mb"] / 2 < figure["working_mb"] < figure["peak_mb"]
