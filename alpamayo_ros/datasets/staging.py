@@ -47,8 +47,10 @@ def locked(folder: Path) -> Iterator[None]:
     with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise DatasetError(f"another run is writing to {folder}") from None
+        except OSError as error:
+            raise DatasetError(f"{folder} cannot be locked ({error.strerror}); take another disk") from None
         yield
 
 

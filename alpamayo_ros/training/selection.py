@@ -91,9 +91,9 @@ def _read(path: Path, asked: dict[str, Any]) -> list[int] | None:
         return None
     try:
         told = json.loads(path.read_text())
-        of_this_run = {name: told[name] for name in asked} == asked
+        of_this_run = {name: told.get(name) for name in asked} == asked
         numbers: list[int] = told["numbers"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         raise TrainingError(f"{path} is damaged; remove it, or choose another --output") from None
     if not of_this_run:
         raise TrainingError(

@@ -45,7 +45,7 @@ class Stage(nn.Module, ABC):
 
     @abstractmethod
     def prepare(self, batch: Batch, step: int) -> Work:
-        """What the forward takes. What is drawn depends on the step and on each sample's number alone."""
+        """What the forward takes. What is drawn depends on the step, and on each sample's number and place alone."""
 
     def act(self, work: Work) -> Work:
         """What the newest weights make of prepared work, before they learn from it: for a stage whose model learns

@@ -26,8 +26,8 @@ _DAMAGE = (OSError, EOFError, SafetensorError, UnpicklingError, RuntimeError, Ke
 
 @dataclass
 class Progress:
-    """Where a run is. No state of random numbers: all that is drawn depends on the recipe's seed, the step and the
-    sample.
+    """Where a run is. No state of random numbers: all that is drawn depends on the recipe's seed, the step, the
+    sample and its place in the batch.
 
     step: optimiser steps that are done. epoch, place: in the data; `place` counts samples. shards: of the data. begun:
     fingerprint of the model that the run began with; what is not trained is still read from there.

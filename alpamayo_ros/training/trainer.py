@@ -19,6 +19,7 @@ import cv2
 import torch
 from torch import Tensor
 
+from alpamayo_ros.datasets.staging import settle
 from alpamayo_ros.training.corpus import Corpus, order
 from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.training.log import Log
@@ -34,7 +35,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Run:
-    """What a call of `train` came to. finished: all steps are done; else its time was up."""
+    """What a call of `train` came to. finished: all steps are done; else its time was up. figures: of its last
+    validation."""
 
     step: int
     finished: bool
@@ -105,7 +107,7 @@ def train(
                 if processes.leads:
                     _save(stage, weights, optimiser_states, progress, output)
                 processes.wait()
-            figures = _validated(stage, validation, progress.step, log, processes)
+            figures = _validated(stage, validation, progress.step, log, processes) or figures
             if stop:
                 break
     return Run(progress.step, progress.step == recipe.steps, figures)
@@ -189,6 +191,7 @@ def _save(
     of_model = {name.removeprefix("model."): part for name, part in weights.items() if name.startswith("model.")}
     save_model(stage.model, output, weights=of_model)
     stage.save_extras(output, weights)
+    settle(*(path for path in output.iterdir() if path.is_file()), output)
     trained = {name for name, parameter in stage.named_parameters() if parameter.requires_grad}
     kept = {name: part for name, part in weights.items() if name in trained}
     save_state(output / "training", kept, optimiser_states, progress, asdict(stage.recipe))

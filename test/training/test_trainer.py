@@ -100,6 +100,8 @@ def test_a_validation_that_was_cut_off_is_made_up_for(model, corpus, tmp_path, m
     with pytest.raises(KeyboardInterrupt):
         train(stage(), corpus, corpus, tmp_path, ALONE)
     assert (tmp_path / "training/step-00000002").is_dir()
+    with (tmp_path / "training/figures.jsonl").open("a") as file:
+        file.write('{"step": 2, "ade')
     monkeypatch.setattr(SftStage, "validate", lambda self, corpus: {"ade": 2.0})
     assert train(stage(), corpus, corpus, tmp_path, ALONE).figures == {"ade": 2.0}
     monkeypatch.setattr(SftStage, "validate", killed)

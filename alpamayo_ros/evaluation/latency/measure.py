@@ -18,10 +18,6 @@ from alpamayo_ros.types import Observation, Plan
 SETTLING = 2
 """Plans after the first that count neither as cold nor as steady: what is made at first use is made by then."""
 
-_LIKELY = 50
-"""Words that random weights may say where they are told how many are accepted. They like all about as much, which a
-trained model never does: a draw among all would take the engine longer than it takes a trained one."""
-
 
 @dataclass
 class Timings:
@@ -101,11 +97,12 @@ def _describe(timings: Timings, subject: Subject, observation: Observation) -> N
 
 def _draft(subject: Subject, settings: Settings, observation: Observation, right: int) -> list[list[int]]:
     """What will be said, found out beforehand, as sentences that each end in one wrong token: after every `right` right
-    ones the next has to be taken."""
+    ones the next has to be taken. Of several samples that begin alike, one may be given another's sentence."""
     memory = Memory()
     _timed(subject, settings, observation, memory)
     wrong = [subject.model.tokenizer.im_end]
-    return [row[:end] + wrong for row in memory.reasoning for end in range(0, len(row) + right + 1, right + 1)]
+    longest = max(map(len, memory.reasoning))
+    return [row[:end] + wrong for end in range(0, longest + right + 1, right + 1) for row in memory.reasoning]
 
 
 def _timed(subject: Subject, settings: Settings, observation: Observation, memory: Memory) -> tuple[Plan, float]:
@@ -115,7 +112,7 @@ def _timed(subject: Subject, settings: Settings, observation: Observation, memor
         num_samples=settings.num_samples,
         seed=settings.seed,
         temperature=settings.temperature,
-        top_k=None if settings.acceptance is None else _LIKELY,
+        top_k=settings.top_k,
         flow_steps=None if settings.autoregressive else settings.flow_steps,
         autoregressive=settings.autoregressive,
         max_reasoning_tokens=subject.max_reasoning_tokens,

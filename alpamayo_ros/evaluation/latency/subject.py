@@ -22,6 +22,9 @@ RELEASED_SIZE = (1920, 1080)
 FLOAT8 = "fp8"
 """The precision of bfloat16 weights that the engine makes float8, and activations with them."""
 _GB = 1e9
+_LIKELY = 50
+"""Words that random weights may say where they are told how many are accepted. They like all about as much, which a
+trained model never does: a draw among all would take the engine longer than it takes a trained one."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,10 @@ class Settings:
     seed: int = 0
     acceptance: int | None = None
     autoregressive: bool = False
+
+    @property
+    def top_k(self) -> int | None:
+        return None if self.acceptance is None else _LIKELY
 
 
 def open_subject(
@@ -120,6 +127,7 @@ def description(subject: Subject, settings: Settings) -> dict[str, Any]:
         "frames": model.config.frames_per_camera,
         "samples": settings.num_samples,
         "temperature": settings.temperature,
+        "top_k": settings.top_k,
         "flow_steps": None if settings.autoregressive else settings.flow_steps,
         "exactness": "approximate" if approximations else _exactness(model.dtype),
         "approximations": approximations,
