@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from functools import partial
@@ -20,7 +19,7 @@ from typing import Any
 from alpamayo_ros.datasets.harvest import Harvest, harvest
 from alpamayo_ros.datasets.plan import DatasetPlan
 from alpamayo_ros.datasets.shard import pack
-from alpamayo_ros.datasets.staging import DatasetError, locked
+from alpamayo_ros.datasets.staging import DatasetError, locked, settle
 from alpamayo_ros.datasets.workers import worker_pool
 
 Drive = tuple[str, int, str]
@@ -155,8 +154,6 @@ def _json(content: dict[str, Any]) -> bytes:
 def _write(path: Path, content: bytes) -> None:
     """All or nothing, also when the machine goes down."""
     partial_path = path.with_name(f".partial-{path.name}")
-    with partial_path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
+    partial_path.write_bytes(content)
+    settle(partial_path)
     partial_path.rename(path)
