@@ -161,6 +161,27 @@ def export(model: Path, output: Path) -> None:
     click.echo(f"wrote {output}: {size:.1f} MB")
 
 
+@train.command()
+@click.option(
+    "--model", "models", type=Path, multiple=True, required=True,
+    help="Folder of a model, of each; one that is named twice counts twice.",
+)  # fmt: skip
+@click.option("--output", type=Path, required=True, help="Folder of the mean; must be new.")
+def average(models: tuple[Path, ...], output: Path) -> None:
+    """Write the mean of the weights of models that were trained on from the same one.
+
+    As of a model before and after a round on new data: it keeps some of what that round forgot.
+    """
+    from alpamayo_ros.training.average import mean_model
+    from alpamayo_ros.vla.checkpoint import save_model
+
+    if output.exists():
+        raise click.ClickException(f"{output} exists already; remove it or choose another --output")
+    check_folder(output.parent, output)
+    save_model(mean_model(models), output)
+    click.echo(f"wrote {output}: the mean of {len(models)} models")
+
+
 def _run(
     model: Path, make: Callable[[AlpamayoModel], S],
     choose: Callable[[S, Corpus, Path, Processes, str], None] | None = None, *,

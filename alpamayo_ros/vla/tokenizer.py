@@ -113,6 +113,10 @@ class AlpamayoTokenizer:
     def decode(self, ids: list[int], *, skip_special: bool) -> str:
         return str(self._tokenizer.decode(ids, skip_special_tokens=skip_special))
 
+    def vocabulary(self) -> dict[str, int]:
+        """Id by token, added tokens included."""
+        return dict(self._tokenizer.get_vocab(with_added_tokens=True))
+
     def added_tokens(self) -> list[str]:
         """Every token beyond the bare vocabulary: Qwen's own, the trajectory's and the special ones."""
         return [token.content for token in self._tokenizer.get_added_tokens_decoder().values()]

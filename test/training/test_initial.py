@@ -101,7 +101,7 @@ def test_what_is_no_shape_is_refused(shape, tmp_path):
         initial_model(tmp_path / "shape.json", 0)
 
 
-@pytest.mark.parametrize("stage", ["begin", "vision", "sft", "grpo", "expert", "export"])
+@pytest.mark.parametrize("stage", ["begin", "vision", "sft", "grpo", "expert", "export", "average"])
 def test_help_does_not_wait_for_torch(stage):
     program = (
         "import sys; from alpamayo_ros.cli import main; main(sys.argv[1:], standalone_mode=False); "
