@@ -28,6 +28,13 @@ def _shipped(name: str) -> Path:
     return shipped_folders("config")[0] / "training" / name
 
 
+def _check_new(output: Path) -> None:
+    """Raises ClickException where a model's folder is there already or cannot be made."""
+    if output.exists():
+        raise click.ClickException(f"{output} exists already; remove it or choose another --output")
+    check_folder(output.parent, output)
+
+
 @click.group()
 def train() -> None:
     """Train a model: begin, vision, sft, grpo if wanted, expert, each on the model that the one before it left.
@@ -48,9 +55,7 @@ def begin(shape: Path, seed: int, output: Path) -> None:
     from alpamayo_ros.training.initial import initial_model
     from alpamayo_ros.vla.checkpoint import save_model
 
-    if output.exists():
-        raise click.ClickException(f"{output} exists already; remove it or choose another --output")
-    check_folder(output.parent, output)
+    _check_new(output)
     model = initial_model(shape, seed)
     save_model(model, output)
     parts = {"vision": model.vlm.model.visual, "language": model.vlm, "expert": model.expert}
@@ -152,9 +157,7 @@ def export(model: Path, output: Path) -> None:
 
     from alpamayo_ros.vla.checkpoint import load_model, save_model
 
-    if output.exists():
-        raise click.ClickException(f"{output} exists already; remove it or choose another --output")
-    check_folder(output.parent, output)
+    _check_new(output)
     loaded = load_model(model, dtype=torch.float32)
     save_model(loaded, output, weights={name: part.bfloat16() for name, part in loaded.state_dict().items()})
     size = sum(path.stat().st_size for path in output.iterdir()) / 1e6
@@ -175,9 +178,7 @@ def average(models: tuple[Path, ...], output: Path) -> None:
     from alpamayo_ros.training.average import mean_model
     from alpamayo_ros.vla.checkpoint import save_model
 
-    if output.exists():
-        raise click.ClickException(f"{output} exists already; remove it or choose another --output")
-    check_folder(output.parent, output)
+    _check_new(output)
     save_model(mean_model(models), output)
     click.echo(f"wrote {output}: the mean of {len(models)} models")
 
