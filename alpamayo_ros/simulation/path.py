@@ -124,10 +124,13 @@ def trace(
     Curvature is blurred over `ease` metres, so that it rises linearly like a clothoid; the total turn is kept.
     """
     fine = 0.05
-    count = round(sum(length for length, _ in pieces) / fine)
-    edges = np.cumsum([length for length, _ in pieces])
-    middles = (np.arange(count) + 0.5) * fine
-    curvature = np.array([c for _, c in pieces])[np.minimum(np.searchsorted(edges, middles), len(pieces) - 1)]
+    lengths, curvatures = np.array(pieces).T
+    edges = np.concatenate([[0.0], np.cumsum(lengths)])
+    count = round(edges[-1] / fine)
+    # Pieces end between points. A tight arc that ends at the nearest one instead turns too little or too much, and far
+    # behind it the path is a metre beside its lane.
+    turned = np.interp(np.arange(count + 1) * fine, edges, np.concatenate([[0.0], np.cumsum(lengths * curvatures)]))
+    curvature = np.diff(turned) / fine
     width = max(1, round(ease / fine))
     padded = np.pad(curvature, width, mode="edge")
     curvature = np.convolve(padded, np.full(width, 1.0 / width), mode="same")[width:-width]

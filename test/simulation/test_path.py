@@ -21,10 +21,11 @@ def test_projecting_a_place_on_the_path_gives_the_place_back(curvature: float, s
     assert abs(found_d - d) < 0.05
 
 
-def test_a_traced_arc_turns_by_its_length_times_its_curvature() -> None:
-    path = trace([(20.0, 0.0), (30.0, 0.05), (20.0, 0.0)], ease=10.0)
-    assert path.yaw[-1] == pytest.approx(1.5, abs=1e-3)
-    assert np.abs(np.diff(path.curvature)).max() < 0.01, "curvature rises gradually"
+@given(before=st.floats(15.0, 80.0), length=st.floats(5.0, 40.0), curvature=st.floats(-0.12, 0.12))
+def test_a_traced_arc_turns_by_its_length_times_its_curvature(before: float, length: float, curvature: float) -> None:
+    path = trace([(before, 0.0), (length, curvature), (120.0, 0.0)], ease=10.0)
+    assert path.yaw[-1] == pytest.approx(length * curvature, abs=1e-6), "to where pieces end, not to the nearest point"
+    assert np.abs(np.diff(path.curvature)).max() < 0.013, "curvature rises gradually"
 
 
 def test_beyond_its_ends_a_path_goes_straight_on() -> None:
