@@ -9,7 +9,6 @@ from two_processes import outputs
 from alpamayo_ros.simulation.episode import drive_expert
 from alpamayo_ros.simulation.following import Idm, mobil
 from alpamayo_ros.simulation.offset_plan import OffsetPlan
-from alpamayo_ros.simulation.road import LaneKind
 from alpamayo_ros.simulation.scenarios import KINDS, build
 from alpamayo_ros.simulation.scoring import score_drive
 from alpamayo_ros.simulation.surroundings import FRONT, look_around
@@ -83,18 +82,6 @@ def test_the_expert_leaves_room_to_the_edge_for_an_emergency_vehicle() -> None:
 def test_the_expert_does_not_drive_off_at_somebody_who_comes_up_beside_its_bumper() -> None:
     drive = drive_expert(build("right_turn", 2006, Variant.CHALLENGING))
     assert not score_drive(drive.worlds).at_fault
-
-
-@pytest.mark.parametrize("kind", ["left_turn", "right_turn", "roundabout"])
-def test_behind_a_turn_the_route_is_the_middle_of_a_lane(kind: str) -> None:
-    for seed in range(100, 110):
-        scenario = build(kind, seed)
-        path, lanes = scenario.route.path, [lane for lane in scenario.roads.lanes if lane.kind is LaneKind.DRIVING]
-        end = path.length - 40.0
-        for s in (end - 60.0, end):
-            x, y, _ = path.pose(s)
-            aside = min(abs(lane.path.project(x, y)[1]) for lane in lanes)
-            assert aside < 0.02, f"{kind} {seed}: {aside:.2f} m beside its lane at {s:.0f} m"
 
 
 def test_a_run_does_not_change_its_scenario() -> None:

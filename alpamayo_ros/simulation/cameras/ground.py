@@ -22,8 +22,9 @@ DASHES: dict[Paint, tuple[float, float]] = {
     Paint.DASHED_YELLOW: (3.0, 6.0),
     Paint.SHORT_DASHES: (1.5, 1.5),
 }
-LAYERS: tuple[Ground, ...] = (Ground.GRASS, Ground.GRAVEL, Ground.SIDEWALK, Ground.CURB, Ground.MEDIAN, Ground.ASPHALT)
-LAYERS += (Ground.OLD_ASPHALT, Ground.BUMP)
+LAYERS: tuple[Ground, ...] = (Ground.GRASS, Ground.GRAVEL, Ground.SIDEWALK, Ground.CURB, Ground.ASPHALT)
+LAYERS += (Ground.OLD_ASPHALT, Ground.BUMP, Ground.MEDIAN)
+"""From below to above. The median is the island of a roundabout, which lies on its asphalt."""
 OFF, ROAD, WALK, LINE, BAR = range(5)
 """Values of the label raster: beside the road, road, sidewalk and curb, lane line, crosswalk or stop line."""
 

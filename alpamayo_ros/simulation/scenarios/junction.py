@@ -27,6 +27,9 @@ from alpamayo_ros.simulation.scenarios.street import Street, lay
 
 CORNER = 6.0
 """Radius of the rounded corners, metres."""
+FILLET = 2.5
+"""Width of what the rounding of a corner adds to both streets, metres: (sqrt(2) - 1) * CORNER."""
+CORNERS = ((-1, -1), (-1, 1), (1, -1), (1, 1))
 
 
 @dataclass(frozen=True)
@@ -76,16 +79,26 @@ def lay_crossing(draft: Draft, main: Street, middle: float, lanes: int = 1, reac
     junction = Junction(main, middle, half, cross)
     tall = (main.left - main.right) / 2 + CORNER
     low, high = junction.box()
-    # Lanes of both streets first, so that houses keep clear of them.
-    draft.roads.lanes.append(
-        Lane(f"junction-{middle:.0f}", straight(high - low, low, centre), 2 * tall, LaneKind.JUNCTION)
-    )
+    # First, so that houses keep clear of it.
+    inside = [(straight(high - low, low, centre), main.left - main.right)]
+    inside += [(straight(2 * tall, middle, centre - tall, math.pi / 2), 2 * half)]
+    inside += [(_fillet(middle + sx * half, centre + sy * (tall - CORNER), sx, sy), FILLET) for sx, sy in CORNERS]
+    draft.roads.lanes += [
+        Lane(f"junction-{middle:.0f}-{index}", path, wide, LaneKind.JUNCTION)
+        for index, (path, wide) in enumerate(inside)
+    ]
     lay(draft, cross, gaps=[(reach - tall, reach + tall)])
     lay(draft, main, gaps=[(low, high)])
-    for sx in (-1, 1):
-        for sy in (-1, 1):
-            _corner(draft, middle + sx * half, centre + sy * (tall - CORNER), sx, sy)
+    for sx, sy in CORNERS:
+        _corner(draft, middle + sx * half, centre + sy * (tall - CORNER), sx, sy)
     return junction
+
+
+def _fillet(x: float, y: float, sx: int, sy: int) -> Path:
+    """Around the middle of a rounded corner, `FILLET` / 2 from its kerb; the streets' edges would meet at (x, y)."""
+    angles, radius = np.linspace(0.0, math.pi / 2, 25), CORNER + FILLET / 2
+    arc = [x + sx * (CORNER - radius * np.sin(angles)), y + sy * (CORNER - radius * np.cos(angles))]
+    return Path(np.stack(arc, axis=1))
 
 
 def _corner(draft: Draft, x: float, y: float, sx: int, sy: int) -> None:
@@ -164,8 +177,10 @@ def _cross_lights(draft: Draft, junction: Junction, name: str, phases: tuple[tup
     x = junction.middle
     heads = ((x + 1.7, high, 5.6, -math.pi / 2), (x - 1.7, low, 5.6, math.pi / 2))
     draft.roads.lights.append(TrafficLight(f"{name}-cross", tuple(other), heads))
-    draft.roads.poles.append(Pole(x + junction.half + 1.0, high + 0.2, 6.1, math.pi, junction.half))
-    draft.roads.poles.append(Pole(x - junction.half - 1.0, low - 0.2, 6.1, 0.0, junction.half))
+    # Behind the kerb, which is still round there.
+    aside = junction.half + 2.6
+    draft.roads.poles.append(Pole(x + aside, high + 0.2, 6.1, math.pi, aside - 1.0))
+    draft.roads.poles.append(Pole(x - aside, low - 0.2, 6.1, 0.0, aside - 1.0))
 
 
 def add_sign(

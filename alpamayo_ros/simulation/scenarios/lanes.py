@@ -147,7 +147,7 @@ def on_ramp(draft: Draft) -> None:
     join_from = draft.start + draft.uniform(45.0, 70.0)
     lane_end = join_from + (draft.uniform(150.0, 180.0) if draft.hard else draft.uniform(190.0, 240.0))
     street = Street(
-        base, (0.0, WIDTH), (), WIDTH, "highway", shoulder=2.6, open_right=(join_from - 25.0, lane_end + 45.0)
+        base, (0.0, WIDTH), (), WIDTH, "highway", shoulder=2.6, open_right=(join_from - 50.0, lane_end + 45.0)
     )
     lay(draft, street)
     profile = shift(join_from - 95.0, join_from, -17.0, -WIDTH)
@@ -177,7 +177,6 @@ def off_ramp(draft: Draft) -> None:
     begin = draft.front + limit * draft.uniform(2.5, 4.0)
     leave = begin + draft.uniform(75.0, 95.0)
     street = Street(base, (0.0, WIDTH), (), WIDTH, "highway", shoulder=2.6, open_right=(begin - 20.0, leave + 75.0))
-    lay(draft, street)
     first, second = shift(begin, begin + 62.0, 0.0, -WIDTH), shift(leave, leave + 100.0, 0.0, -15.0)
     way = base.offset(lambda s: first(s) + second(s))
     draft.route = Route(way, limit, WIDTH, edges=(-1.8 - 2.0, 1.8))
@@ -186,8 +185,9 @@ def off_ramp(draft: Draft) -> None:
     draft.way.events.append(RoadEvent("ramp-0", "ramp", leave + 45.0, leave + 200.0, limit * draft.uniform(0.5, 0.62)))
     _exit_lane(draft, street, begin, leave)
     _ramp(draft, way, leave + 55.0, leave + 260.0)
+    lay(draft, street)  # last: its trees keep clear of what is there
     place_sign(draft, street, SignKind.EXIT, begin - 10.0)
-    place_sign(draft, street, SignKind.LIMIT, leave + 30.0, rule="ramp-0")
+    place_sign(draft, Street(way, (0.0,), (), WIDTH, shoulder=2.4), SignKind.LIMIT, leave + 30.0, rule="ramp-0")
     stream(draft, base, WIDTH, draft.start - 60.0, draft.start + 160.0, limit * 0.98, (35.0, 70.0))
     if draft.hard:
         draft.add(draft.vehicle_kind(0.9), way, draft.front + draft.uniform(45.0, 60.0), 0.0, limit * 0.72)

@@ -76,12 +76,13 @@ def red_light(draft: Draft) -> None:
     junction = town_junction(draft, limit, distance, ((0.0,), (0.0, 3.5), (-3.5, 0.0))[draft.count(0, 2)])
     green = draft.uniform(9.5, 17.0)
     if draft.chance(0.7 if draft.hard else 0.4):
-        yellow = distance / limit - draft.uniform(2.7, 3.4)
+        yellow = max(distance / limit - draft.uniform(2.7, 3.4), 0.6)
+        red = yellow + 2.8
         phases: tuple[tuple[float, Lamp], ...] = (
             (0.0, Lamp.GREEN),
-            (max(yellow, 0.6), Lamp.YELLOW),
-            (max(yellow, 0.6) + 2.8, Lamp.RED),
-            (green + 1.5, Lamp.GREEN),
+            (yellow, Lamp.YELLOW),
+            (red, Lamp.RED),
+            (max(green + 1.5, red + 7.5), Lamp.GREEN),  # the crossing street gets its turn in between
         )
     else:
         phases = ((0.0, Lamp.RED), (green, Lamp.GREEN))

@@ -90,15 +90,16 @@ def jaywalker(draft: Draft) -> None:
     speed = draft.uniform(1.5, 2.1) if draft.hard else draft.uniform(1.2, 1.7)
     path, _ = across(street, s, side, before=0.6)
     edge = street.edges[0] if side < 0 else street.edges[1]
+    for actor in list(draft.actors):
+        along, aside = street.path.project(*actor.path.pose(actor.s, actor.d)[:2])
+        room = 7.0 if not draft.hard else 11.0 if aside * side > 0.0 else 2.0
+        if actor.still and abs(along - s) < room and actor.kind != ActorKind.PEDESTRIAN:
+            draft.actors.remove(actor)
     if draft.hard:
         for delta in (-3.6, 4.2):
             kind_of_car = ActorKind.VAN if draft.chance(0.5) else ActorKind.CAR
             if street.parking[0]:
                 draft.park(street.path, s + delta, edge - side * 1.15, kind=kind_of_car)
-    for actor in list(draft.actors):
-        along = street.path.project(*actor.path.pose(actor.s, actor.d)[:2])[0]
-        if actor.still and abs(along - s) < (2.0 if draft.hard else 7.0) and actor.kind != ActorKind.PEDESTRIAN:
-            draft.actors.remove(actor)
     person = walker(draft, path, speed, kind)
     way = 0.6 + abs(edge) - (0.9 if side < 0 else 0.2)
     lead = max(way / speed - draft.uniform(0.0, 0.5), 3.9 if draft.hard else 4.4)
@@ -143,7 +144,7 @@ def school_bus(draft: Draft) -> None:
     )
     draft.way.stops.append(StopRule("stop-school_bus", s - 4.0, Control.SCHOOL_BUS, actor=bus.id))
     for index in range(draft.count(1, 3) if draft.hard else draft.count(0, 1)):
-        path, _ = across(street, s + 1.0 + index * 0.8, 1, before=1.0)
+        path, _ = across(street, s - 0.8 - index * 0.8, 1, before=1.0)  # right before the bus, which faces us
         child = walker(draft, path, 1.5, ActorKind.CHILD)
         child.events = (Event(after=6.5 + index * 0.7, sets=(("desired", 1.5), *STEPPING_OUT)),)
     walkers(draft, street, draft.count(0, 4))

@@ -91,11 +91,13 @@ def roundabout(draft: Draft) -> None:
         # Our lane is at y = 0: the middle of our street lies half a lane to its left.
         ox, oy = (x, 1.75) if abs(c) > 0.5 else (x, y)
         arm = Path(np.array([[ox + 14.0 * c, oy + 14.0 * s], [ox + 210.0 * c, oy + 210.0 * s]]))
-        lay(draft, Street(arm, (-1.75,), (1.75,), 3.5, "suburb"), 4.5)
+        # From where it meets the ring: that of our way lies off the middle, where the ring is farther in.
+        lay(draft, Street(arm, (-1.75,), (1.75,), 3.5, "suburb"), 0.0 if abs(c) > 0.5 else 2.5)
     areas.append(Area(outer, Ground.ASPHALT))
     areas.append(Area(inner, Ground.MEDIAN))
     draft.roads.lanes.append(Lane("ring", Path(ring * radius + [x, y]), 7.2, LaneKind.JUNCTION))
-    draft.roads.lanes.append(Lane("way", path, 5.0, LaneKind.JUNCTION))
+    through = path.part(before - 4.0, before + sum(length for length, _ in arcs) + 4.0)
+    draft.roads.lanes.append(Lane("way", through, 5.0, LaneKind.JUNCTION))
     draft.roads.markings.append(Marking(inner, Paint.SOLID_WHITE))
     line = before - 3.0
     ends = np.array([path.pose(line, -1.5)[:2], path.pose(line, 1.5)[:2]])
@@ -106,8 +108,10 @@ def roundabout(draft: Draft) -> None:
     draft.way.events.append(RoadEvent("roundabout-0", "roundabout", before - 2.0, before + 30.0, 5.0))
     # Two and a half turns, so that a car can go on for the whole scenario.
     turns = np.linspace(0.0, 5 * math.pi, 300)
-    for _ in range(draft.count(2, 4) if draft.hard else draft.count(0, 2)):
-        start = draft.uniform(0.0, 2 * math.pi)
+    count, first = draft.count(2, 4) if draft.hard else draft.count(0, 2), draft.uniform(0.0, 2 * math.pi)
+    for index in range(count):
+        # Anywhere in a part of the ring of its own.
+        start = first + (index + draft.uniform(0.2, 0.8)) * 2 * math.pi / count
         way = Path(np.stack([x + radius * np.cos(turns + start), y + radius * np.sin(turns + start)], axis=1))
         draft.add(draft.vehicle_kind(0.0), way, 0.5, 0.0, 5.0)
 
