@@ -15,7 +15,9 @@ from alpamayo_ros.datasets.staging import DatasetError
 from alpamayo_ros.simulation.episode import Episode, drive_expert
 from alpamayo_ros.simulation.expert import Command, Expert
 from alpamayo_ros.simulation.scenarios import HELD_OUT, build
+from alpamayo_ros.simulation.surroundings import look_around
 from alpamayo_ros.simulation.world import World
+from alpamayo_ros.types import LateralDecision
 
 _OF_A_SCENE = ("kind", "seed", "variant", "tallies", "actions", "failure")
 """What differs between the scenes of one evaluation; the rest says what was evaluated."""
@@ -31,10 +33,21 @@ class ModelDrive:
     actions: tuple[tuple[float, float], ...]
 
     def watched(self) -> Episode:
-        """The model's drive; `minds[i]` is the expert that watched until tick i and could take the wheel there."""
+        """The model's drive; `minds[i]` is the expert that watched until tick i and could take the wheel there.
+
+        What it did in its mind only, as a lane change that the model did not make, it would have to begin.
+        """
         passenger = Passenger(actions=self.actions)
         drive = drive_expert(build(self.kind, self.seed, self.variant), passenger, len(self.actions))
-        return replace(drive, minds=tuple(Expert(mind.steering, mind.memory) for mind in drive.minds))
+        minds = [Expert(mind.steering, mind.memory) for mind in drive.minds]
+        intents = list(drive.intents)
+        for tick, mind in enumerate(minds):
+            world = drive.worlds[tick]
+            me = look_around(world)
+            if mind.steering.is_elsewhere(me):
+                mind.steering.begin_anew(me, world.scenario.route)
+                intents[tick] = replace(intents[tick], lateral=LateralDecision.LANE_KEEPING, lateral_cause=None)
+        return Episode(drive.worlds, tuple(minds), tuple(intents))
 
 
 @dataclass

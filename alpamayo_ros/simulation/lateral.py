@@ -19,6 +19,8 @@ from alpamayo_ros.types import LongitudinalDecision as Lon
 
 REST = 6.5
 """Seconds after an abort before the same goal is tried again."""
+ELSEWHERE = 1.0
+"""Metres beside a planned movement from which on it is not the one that is driven."""
 EDGE_ROOM = 0.8
 """Metres left to the edge of the road while an emergency vehicle is let past."""
 LANE_CHANGES = frozenset({Lat.LANE_CHANGE_LEFT, Lat.LANE_CHANGE_RIGHT, Lat.MERGE_SPLIT})
@@ -68,6 +70,23 @@ class Steering:
         length = shift_length(offset - before, me.speed, room)
         self.plan = OffsetPlan(me.s, me.s + length, before, offset, slope, bend)
         self.decision, self.cause = decision, cause
+
+    def is_elsewhere(self, me: Surroundings) -> bool:
+        """Whether the car is neither where this movement has it now nor where it ends: somebody else drives."""
+        if self.decision is Lat.PULL_OVER:
+            return False
+        return min(abs(me.d - self.plan.at(me.s)[0]), abs(me.d - self.plan.after)) > ELSEWHERE
+
+    def begin_anew(self, me: Surroundings, route: Route) -> None:
+        """Into the lane that the car is in, with all goals open that are not there."""
+        beside = [lane for lane in route.neighbours if lane.same_direction and lane.start <= me.s < lane.stop]
+        self.home = min([0.0, *(lane.offset for lane in beside)], key=lambda offset: abs(offset - me.d))
+        self.origin = self.home
+        changes = [goal for goal in route.goals if goal.decision is not Lat.PULL_OVER]
+        self.reached -= {goal.id for goal in changes if abs(goal.offset - self.home) > ELSEWHERE}
+        self.passed, self.around = None, frozenset()
+        self.plan = OffsetPlan(me.s - 1.0, me.s, me.d, me.d)
+        self.move(me, self.home, Lat.LANE_KEEPING, None)
 
 
 def steer(me: Surroundings, world: World, mind: Steering, desired: float) -> list[Constraint]:

@@ -1,6 +1,7 @@
 """The expert takes over where a model drove, in the states that the model had brought about."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -11,8 +12,10 @@ from alpamayo_ros.datasets.production import write_dataset
 from alpamayo_ros.datasets.staging import DatasetError
 from alpamayo_ros.evaluation.closed_loop import replay
 from alpamayo_ros.evaluation.scene import Scene
-from alpamayo_ros.simulation.episode import foreseen
+from alpamayo_ros.simulation.episode import drive_expert, foreseen
+from alpamayo_ros.simulation.surroundings import look_around
 from alpamayo_ros.simulation.world import Variant
+from alpamayo_ros.types import LateralDecision
 from alpamayo_ros.types.rig import DEFAULT_ROLES
 
 SCENE = Scene("open_road", 3, Variant.NOMINAL)
@@ -44,6 +47,20 @@ def test_the_expert_goes_on_from_where_the_model_had_come():
 
     assert offset(60) > 0.5
     assert offset(60 + 64) < 0.2 * offset(60)
+
+
+def test_a_lane_change_that_the_model_did_not_make_is_still_to_be_made():
+    scene = Scene("route_lane_change", 3, Variant.NOMINAL).build()
+    keeping = drive_expert(replace(scene.begin(), removed=frozenset({"goal-lane"})), ticks=90)
+    egos = [world.ego for world in keeping.worlds[1:]]
+    actions = tuple((ego.acceleration, ego.curvature) for ego in egos)
+    watched = ModelDrive("route_lane_change", 3, "nominal", actions).watched()
+    assert abs(look_around(watched.worlds[80]).d) < 0.1, "it kept its lane"
+    expected = foreseen(watched, 80, 64)
+    assert expected.intents[80].lateral is LateralDecision.LANE_CHANGE_RIGHT
+    assert look_around(expected.worlds[-1]).d == pytest.approx(scene.route.goals[0].offset, abs=0.1)
+    aside = [world.ego.curvature * world.ego.speed**2 for world in expected.worlds[80:]]
+    assert max(map(abs, aside)) < 2.0, "as calmly as any lane change"
 
 
 def test_a_dataset_of_driven_ways_is_made_of_these_drives_alone(tmp_path):
