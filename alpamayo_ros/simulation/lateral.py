@@ -85,6 +85,7 @@ class Steering:
         changes = [goal for goal in route.goals if goal.decision is not Lat.PULL_OVER]
         self.reached -= {goal.id for goal in changes if abs(goal.offset - self.home) > ELSEWHERE}
         self.passed, self.around = None, frozenset()
+        # A plan that is done, so that the movement begins with the car's own heading.
         self.plan = OffsetPlan(me.s - 1.0, me.s, me.d, me.d)
         self.move(me, self.home, Lat.LANE_KEEPING, None)
 
