@@ -16,6 +16,9 @@ from alpamayo_ros.datasets.staging import DatasetError
 Members = dict[str, bytes]
 """The parts of one sample by name."""
 
+_END = 2 * tarfile.BLOCKSIZE
+"""Zeros with which a tar file ends, at least."""
+
 
 def pack(samples: Iterable[tuple[str, Members]]) -> bytes:
     """The bytes of a shard. The same samples give the same bytes: no time, no owner.
@@ -36,6 +39,8 @@ def unpack(path: Path) -> Iterator[tuple[str, Members]]:
     """Samples of a shard as key and parts, in order. Raises DatasetError where the file is no tar or is cut off."""
     key, members = "", Members()
     try:
+        if not _has_end(path):  # cut off between two members, it reads like a whole one
+            raise tarfile.ReadError("the end is missing")
         with tarfile.open(path, mode="r|") as tar:
             for info in tar:
                 file = tar.extractfile(info)
@@ -51,3 +56,9 @@ def unpack(path: Path) -> Iterator[tuple[str, Members]]:
         raise DatasetError(f"{path} is no readable shard ({error}); remove it and run the same command again") from None
     if members:
         yield key, members
+
+
+def _has_end(path: Path) -> bool:
+    with path.open("rb") as file:
+        file.seek(max(path.stat().st_size - _END, 0))
+        return file.read() == bytes(_END)
