@@ -13,15 +13,16 @@ from alpamayo_ros.datasets.labels import Rejection, agreeing, label
 from alpamayo_ros.datasets.plan import DatasetPlan
 from alpamayo_ros.datasets.sample import Sample, encode
 from alpamayo_ros.datasets.shard import Members
-from alpamayo_ros.simulation.episode import Episode, drive_expert, foreseen
+from alpamayo_ros.simulation.episode import Episode, drive_expert
+from alpamayo_ros.simulation.foresight import foreseen
 from alpamayo_ros.simulation.keyframe import find_keyframes
 from alpamayo_ros.simulation.scenarios import build
 from alpamayo_ros.simulation.scoring import is_wrong_lane, score_drive
 from alpamayo_ros.simulation.world import DURATION, PERIOD, World
 from alpamayo_ros.types.rig import default_rig
 
-FIRST, LAST = 20, round(DURATION / PERIOD)
-"""First and last tick of a sample: a label may rest on the two seconds before it, and a model drives to the end."""
+FIRST, LAST = 15, round(DURATION / PERIOD)
+"""First and last tick of a sample: a model needs 1.5 s of history before it takes the wheel, and drives to the end."""
 TICKS = LAST + FUTURE
 """How long the expert drives: a keyframe has its future behind it."""
 
@@ -58,7 +59,7 @@ def harvest(plan: DatasetPlan, kind: str, seed: int, variant: str) -> Harvest:
     name = f"{kind}-{variant}-{seed}"
     labeller = drive.labeller(plan.dense) if plan.dense else None
     for tick, rule in _moments(episode, plan.every, first, last).items():
-        world, expected = drive.world(tick), foreseen(episode, tick, FUTURE)
+        world, expected = drive.world(tick), foreseen(episode, tick, FUTURE, rig)
         fault = _fault(expected.worlds[tick:])
         if fault is not None:
             found.drop("unsafe_plan", f"{name}-{tick}: {fault}")

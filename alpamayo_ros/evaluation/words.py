@@ -7,6 +7,8 @@ from alpamayo_ros.evaluation.faithfulness import faithfulness_trials
 from alpamayo_ros.reasoning.parser import parse
 from alpamayo_ros.simulation.episode import Episode
 from alpamayo_ros.simulation.explanation import Explanation, explain
+from alpamayo_ros.simulation.foresight import foreseen
+from alpamayo_ros.simulation.intervention import HORIZON
 from alpamayo_ros.simulation.naming import count_matches, means, said_once
 from alpamayo_ros.types import CriticalComponent, Decision
 from alpamayo_ros.types.rig import Rig
@@ -15,12 +17,12 @@ Tallies = dict[str, tuple[float, float]]
 
 
 def word_tallies(driver: Driver, drive: Episode, tick: int, steps: int, rig: Rig) -> Tallies:
-    """Decisions, components and faithfulness of a driver's first sample at one keyframe. Empty where the truth was not
-    to be seen.
+    """Decisions, components and faithfulness of a driver's first sample at one keyframe, against what could be known
+    there. Empty where a cause was not to be seen.
 
     rig: the cameras that decide what could be seen.
     """
-    truth = explain(drive, tick, rig)
+    truth = explain(foreseen(drive, tick, HORIZON, rig), tick, rig)
     if not truth.observed:
         return {}
     driven = drive.worlds[: tick + 1]

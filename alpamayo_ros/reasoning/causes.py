@@ -134,7 +134,7 @@ CAUSES: dict[AnyDecision, tuple[Selector, ...]] = {
         _objects(SIDES, ("stopped",), VEHICLES),
     ),
     LongitudinalDecision.GAP_SEARCHING: (
-        _objects(SIDES, ("moving", "merging", "approaching"), VEHICLES),
+        _objects(SIDES, ("moving", "merging", "approaching", "cut_in"), VEHICLES),
         Selector(_ROUTE, ("merge", "required_lane", "exit")),
         Selector(_LANE, ("ending_lane", "closed_lane")),
         Selector(_EVENT, ("ramp", "narrowing")),

@@ -7,9 +7,10 @@ accelerations and curvatures. Pictures: `Renderer(default_rig()).render_all(worl
 
 from alpamayo_ros.reasoning.comfort import comfort
 from alpamayo_ros.simulation.cameras import DenseLabels, Labeller, Renderer, Seen
-from alpamayo_ros.simulation.episode import Episode, drive_expert, foreseen
+from alpamayo_ros.simulation.episode import Episode, drive_expert
 from alpamayo_ros.simulation.expert import Command, Expert
 from alpamayo_ros.simulation.explanation import Cause, Explanation, explain
+from alpamayo_ros.simulation.foresight import foreseen
 from alpamayo_ros.simulation.intervention import Effect, effect_of, with_lamp, without
 from alpamayo_ros.simulation.keyframe import Keyframe, Rule, find_keyframes
 from alpamayo_ros.simulation.scenarios import KINDS, build

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from alpamayo_ros.reasoning.causes import can_occur
 from alpamayo_ros.simulation.constraint import Intent
-from alpamayo_ros.simulation.lateral import NUDGES
+from alpamayo_ros.simulation.lateral import LANE_CHANGES
 from alpamayo_ros.simulation.world import World
 from alpamayo_ros.types import Decision, LateralDecision, LongitudinalDecision
 
 AHEAD = 8
 """Ticks within which a change counts as the first action: keyframes lie 0.5 s before it, and drivers do not flicker."""
-AHEAD_ON_ROUTE = 38
-"""The same for turns, merges, lane changes and stops that the route asks for: they are known long before."""
-AHEAD_OF_A_NUDGE = 20
-"""The same for nudges, which are prepared while their cause is in sight. Longer, and little of it is in the plan."""
+AHEAD_WHILE_CRUISING = 40
+"""The same for who keeps lane or speed until then: what comes is the first that he does. Longer, and little of it is in
+the 6.4 s of a plan."""
 SHORTEST = 4
 """Runs shorter than this many ticks are taken as part of what came before."""
 STILL = 0.3
@@ -23,8 +24,14 @@ STILL = 0.3
 STEADY = 0.5
 """A change of speed below this (m/s in 3 s) is holding it."""
 GAINED = 1.0
-"""Who gains this much (m/s in 3 s) does not slow for the road: he drives up to what it allows."""
+"""Who gains this much (m/s in 3 s) slows for nothing any more: he drives up to what the road allows."""
 
+NEARLY_THERE = 0.8
+"""Metres left of a lane change, and"""
+NEARLY_ROUND = 0.2
+"""radians left of a turn, that make it keeping the lane: a plan does not show more of it."""
+
+TURNS = (LateralDecision.TURN_LEFT, LateralDecision.TURN_RIGHT)
 FOR_A_CHANGE = (LongitudinalDecision.GAP_SEARCHING, LongitudinalDecision.ACCELERATION_FOR_PASSING)
 
 Axis = tuple[str, str | None]
@@ -86,13 +93,12 @@ def decide(worlds: Sequence[World], intents: Sequence[Intent], tick: int) -> Tak
     longitudinal, lateral = axes(intents)
     (lon, lon_cause), _ = first_action(longitudinal, tick)
     (lat, lat_cause), lat_from = first_action(lateral, tick)
+    if lat_from == tick and _is_nearly_over(worlds, lateral, tick):
+        lat, lat_cause = LateralDecision.LANE_KEEPING, None
     if lat == LateralDecision.LANE_KEEPING:
-        # What the route asks for is known before it is done, and so is what is gone around.
-        for later in range(tick + 1, min(tick + AHEAD_ON_ROUTE, len(lateral))):
-            nudges = lateral[later][0] in NUDGES and later <= tick + AHEAD_OF_A_NUDGE
-            if nudges or (lateral[later][1] or "").startswith("goal"):
-                (lat, lat_cause), lat_from = lateral[later], later
-                break
+        (lat, lat_cause), lat_from = _next_movement(lateral, tick) or ((lat, lat_cause), lat_from)
+    if lon == LongitudinalDecision.SET_SPEED_TRACKING:
+        lon, lon_cause = _next_slowing(worlds, longitudinal, tick, LateralDecision(lat)) or (lon, lon_cause)
     speeds = [world.ego.speed for world in worlds[tick : tick + 31]]
     chosen_lon: LongitudinalDecision | None = LongitudinalDecision(lon)
     chosen_lat: LateralDecision | None = LateralDecision(lat)
@@ -100,7 +106,7 @@ def decide(worlds: Sequence[World], intents: Sequence[Intent], tick: int) -> Tak
         chosen_lat, lat_cause = None, None
     keeping = chosen_lat in (None, LateralDecision.LANE_KEEPING)
     gains = speeds[-1] - speeds[0] > GAINED and min(speeds) > speeds[0] - STEADY
-    if chosen_lon is LongitudinalDecision.SPEED_ADAPTATION and gains:
+    if chosen_lon in (LongitudinalDecision.SPEED_ADAPTATION, LongitudinalDecision.YIELD) and gains:
         chosen_lon, lon_cause = LongitudinalDecision.SET_SPEED_TRACKING, None
     if chosen_lon is LongitudinalDecision.SET_SPEED_TRACKING and not keeping and max(speeds) - min(speeds) < STEADY:
         chosen_lon = None
@@ -109,3 +115,36 @@ def decide(worlds: Sequence[World], intents: Sequence[Intent], tick: int) -> Tak
     if chosen_lat is LateralDecision.MANEUVER_ABORT and chosen_lon in FOR_A_CHANGE:
         chosen_lon = None  # it served the lane change that is being given up
     return Taken(Decision(chosen_lon, chosen_lat), lon_cause, lat_cause)
+
+
+def _next_movement(lateral: Sequence[Axis], tick: int) -> tuple[Axis, int] | None:
+    """What leaves the lane within `AHEAD_WHILE_CRUISING` behind what goes on, and when it begins."""
+    for later in range(tick + 1, min(tick + AHEAD_WHILE_CRUISING, len(lateral))):
+        if lateral[later][0] not in (LateralDecision.LANE_KEEPING, lateral[tick][0]):
+            return lateral[later], later
+    return None
+
+
+def _next_slowing(
+    worlds: Sequence[World], longitudinal: Sequence[Axis], tick: int, lateral: LateralDecision
+) -> Axis | None:
+    """For whom or what one slows within `AHEAD_WHILE_CRUISING`, if the speed is held until then."""
+    for later in range(tick + 1, min(tick + AHEAD_WHILE_CRUISING, len(longitudinal))):
+        if abs(worlds[later].ego.speed - worlds[tick].ego.speed) > STEADY:
+            return None
+        decision = longitudinal[later][0]
+        if decision != LongitudinalDecision.SET_SPEED_TRACKING:
+            return longitudinal[later] if can_occur(LongitudinalDecision(decision), lateral) else None
+    return None
+
+
+def _is_nearly_over(worlds: Sequence[World], lateral: Sequence[Axis], tick: int) -> bool:
+    """Whether little is left of the lane change or turn that is under way at `tick`."""
+    decision = lateral[tick][0]
+    end = next((t for t in range(tick, len(lateral)) if lateral[t][0] != decision), len(lateral))
+    now, then = worlds[tick].ego, worlds[end].ego
+    if decision in TURNS:
+        return abs(math.remainder(then.yaw - now.yaw, math.tau)) < NEARLY_ROUND
+    path = worlds[tick].scenario.route.path
+    (_, here), (_, there) = path.project(now.x, now.y), path.project(then.x, then.y)
+    return decision in LANE_CHANGES and abs(there - here) < NEARLY_THERE

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from alpamayo_ros.simulation.constraint import Intent
 from alpamayo_ros.simulation.expert import Expert
@@ -42,14 +42,3 @@ def drive_expert(
         if stop is not None and stop(world):
             break
     return Episode(tuple(worlds), tuple(minds), tuple(intents))
-
-
-def foreseen(drive: Episode, tick: int, ticks: int) -> Episode:
-    """A drive up to a tick, and for `ticks` periods from there what the expert does if nothing begins that is not to be
-    seen by then: a light that changes, somebody who brakes, steps out or drives off.
-
-    What is learned from a moment rests on what was seen until then (causal locality, arXiv 2511.00088).
-    """
-    worlds = tuple(replace(world, steady_from=tick) for world in drive.worlds[: tick + 1])
-    after = drive_expert(worlds[tick], drive.minds[tick], ticks)
-    return Episode(worlds[:tick] + after.worlds, drive.minds[:tick] + after.minds, drive.intents[:tick] + after.intents)

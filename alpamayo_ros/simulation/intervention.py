@@ -17,8 +17,8 @@ from alpamayo_ros.simulation.road import Lamp
 from alpamayo_ros.simulation.route import Control
 from alpamayo_ros.simulation.world import World
 
-HORIZON = 40
-"""Ticks over which behaviour with and without a cause is compared: four seconds."""
+HORIZON = 64
+"""Ticks over which behaviour with and without a cause is compared: those of a plan."""
 SPEED_CHANGE, OFFSET_CHANGE = 0.7, 0.3
 """Differences that count, m/s and m: about what can be told from 0.4 s of driving and from a lane's width."""
 

@@ -10,7 +10,7 @@ from itertools import pairwise
 
 from alpamayo_ros.simulation.actor import VULNERABLE, WALKING, Actor, Blinker
 from alpamayo_ros.simulation.constraint import Intent
-from alpamayo_ros.simulation.decision import AHEAD_OF_A_NUDGE, axes
+from alpamayo_ros.simulation.decision import AHEAD_WHILE_CRUISING, axes
 from alpamayo_ros.simulation.episode import Episode
 from alpamayo_ros.simulation.path import Path
 from alpamayo_ros.simulation.road import Lamp
@@ -186,7 +186,7 @@ def _preparations(drive: Episode) -> list[Keyframe]:
         if now == values[tick - 1][0] or LATERAL_RULES.get(now) is not Rule.NUDGE:
             continue
         first = tick
-        while first > max(tick - AHEAD_OF_A_NUDGE, 0) and values[first - 1][0] == Lat.LANE_KEEPING:
+        while first > max(tick - AHEAD_WHILE_CRUISING, 0) and values[first - 1][0] == Lat.LANE_KEEPING:
             world = drive.worlds[first - 1]
             actor = world.actor(cause or "")
             if actor is None or not in_sight(world, actor):

@@ -20,7 +20,8 @@ from alpamayo_ros.datasets.sample import Sample, decode, encode
 from alpamayo_ros.datasets.shard import unpack
 from alpamayo_ros.datasets.staging import DatasetError
 from alpamayo_ros.reasoning.parser import parse
-from alpamayo_ros.simulation.episode import drive_expert, foreseen
+from alpamayo_ros.simulation.episode import drive_expert
+from alpamayo_ros.simulation.foresight import foreseen
 from alpamayo_ros.simulation.keyframe import find_keyframes
 from alpamayo_ros.simulation.scenarios import build
 from alpamayo_ros.types import CameraRole
@@ -105,7 +106,7 @@ def test_samples_come_back_as_they_were_made(written):
         assert all(cause.observed for cause in sample.label.causes if cause.proximate)
     one = samples[0]
     drive = Drive.by_expert(one.kind, one.seed, one.variant, default_rig(64, 48))
-    expected = foreseen(drive.episode, one.tick, 64)
+    expected = foreseen(drive.episode, one.tick, 64, drive.rig)
     future = trajectory_of(expected.worlds[one.tick :])
     assert agreeing(label(expected, one.tick, drive.rig), drive.world(one.tick), future) == one.label
     np.testing.assert_array_equal(one.future.positions, future.positions)
@@ -135,9 +136,9 @@ def test_shards_are_plain_tar_files_and_webdataset_reads_them(written):
 
 
 def moments_of(kind, seed):
-    """Every 60 ticks and at keyframes, from two seconds on to the end."""
+    """Every 60 ticks and at keyframes, from 1.5 seconds on to the end."""
     episode = drive_expert(build(kind, seed, "nominal"), ticks=200 + 64)
-    ticks = range(20, 200 + 1)
+    ticks = range(15, 200 + 1)
     return set(ticks[::60]) | {frame.tick for frame in find_keyframes(episode) if frame.tick in ticks}
 
 
@@ -148,7 +149,7 @@ def test_the_summary_counts_what_is_kept_and_what_is_not(written):
         assert sum(n for name, n in told["counts"].items() if name.startswith(group)) == told["samples"]
     moments = [moment for kind in ("slow_lead", "open_road") for seed in (3, 4) for moment in moments_of(kind, seed)]
     assert told["samples"] + sum(told["dropped"].values()) == len(moments), "every moment is in one of the two"
-    assert max(sample.tick for sample in Dataset.open(written)) == 200, "to the last second that a model drives"
+    assert max(sample.tick for sample in Dataset.open(written)) == range(15, 201, 60)[-1], "as long as a model drives"
 
 
 def test_dense_labels_come_along_on_request():
@@ -156,7 +157,7 @@ def test_dense_labels_come_along_on_request():
     made = harvest(plan(kinds=("slow_lead",), dense=16), "slow_lead", 3, "nominal").samples
     sample = decode(*made[0])
     assert list(sample.dense) == list(DEFAULT_ROLES)
-    truth = drive.dense(sample.tick, drive.labeller(16), foreseen(drive.episode, sample.tick, 64))
+    truth = drive.dense(sample.tick, drive.labeller(16), foreseen(drive.episode, sample.tick, 64, drive.rig))
     for role, labels in sample.dense.items():
         assert labels.block == 16
         assert labels.classes.shape == (3, 4, 12)
@@ -171,14 +172,14 @@ def test_an_unsafe_plan_teaches_nothing(monkeypatch):
     monkeypatch.setattr("alpamayo_ros.datasets.harvest._fault", lambda worlds: "front collision with car-0")
     made = harvest(plan(), "open_road", 3, "nominal")
     assert not made.samples
-    assert dict(made.dropped) == {"unsafe_plan": 4}
-    assert made.examples["unsafe_plan"] == "open_road-nominal-3-20: front collision with car-0"
+    assert dict(made.dropped) == {"unsafe_plan": 5}
+    assert made.examples["unsafe_plan"] == "open_road-nominal-3-15: front collision with car-0"
 
 
 def test_a_road_that_ends_after_the_scenario_ends_no_earlier_plan():
     made = harvest(plan(every=30), "right_turn", 111, "nominal")
     assert made.dropped["unsafe_plan"] == 1
-    assert made.examples["unsafe_plan"] == "right_turn-nominal-111-200: off the road"
+    assert made.examples["unsafe_plan"] == "right_turn-nominal-111-195: off the road"
     assert max(decode(*sample).tick for sample in made.samples) > 136
 
 
@@ -222,9 +223,12 @@ def test_other_plans_and_foreign_folders_are_refused(written, tmp_path, monkeypa
 def test_damage_is_named(written, tmp_path):
     shard = tmp_path / "shard.tar"
     whole = (written / "shard-000000.tar").read_bytes()
-    shard.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DatasetError, match="shard.tar is no readable shard"):
-        list(unpack(shard))
+    with tarfile.open(written / "shard-000000.tar") as tar:
+        third = tar.getmembers()[2]
+    for left in (0, 100, third.offset, third.offset + 200, third.offset_data + third.size // 2):
+        shard.write_bytes(whole[:left])
+        with pytest.raises(DatasetError, match="shard.tar is no readable shard"):
+            list(unpack(shard))
     key, parts = next(unpack(written / "shard-000000.tar"))
     with pytest.raises(DatasetError, match=f"{key} is damaged"):
         decode(key, {**parts, "json": b"{}"})

@@ -12,12 +12,14 @@ from alpamayo_ros.datasets.production import write_dataset
 from alpamayo_ros.datasets.staging import DatasetError
 from alpamayo_ros.evaluation.closed_loop import replay
 from alpamayo_ros.evaluation.scene import Scene
-from alpamayo_ros.simulation.episode import drive_expert, foreseen
+from alpamayo_ros.simulation.episode import drive_expert
+from alpamayo_ros.simulation.foresight import foreseen
 from alpamayo_ros.simulation.surroundings import look_around
 from alpamayo_ros.simulation.world import Variant
 from alpamayo_ros.types import LateralDecision
-from alpamayo_ros.types.rig import DEFAULT_ROLES
+from alpamayo_ros.types.rig import DEFAULT_ROLES, default_rig
 
+RIG = default_rig()
 SCENE = Scene("open_road", 3, Variant.NOMINAL)
 DRIFT = tuple((0.0, 0.0015) for _ in range(90))
 """Speed kept, a little too much to the left: after nine seconds a car is in the lane beside."""
@@ -37,7 +39,7 @@ def test_the_expert_goes_on_from_where_the_model_had_come():
     watched = ModelDrive(SCENE.kind, SCENE.seed, "nominal", DRIFT).watched()
     model = replay(SCENE, DRIFT)
     assert [world.ego for world in watched.worlds] == [world.ego for world in model]
-    expected = foreseen(watched, 60, 64)
+    expected = foreseen(watched, 60, 64, RIG)
     assert [world.ego for world in expected.worlds[:61]] == [world.ego for world in model[:61]]
     path = SCENE.build().route.path
 
@@ -56,7 +58,7 @@ def test_a_lane_change_that_the_model_did_not_make_is_still_to_be_made():
     actions = tuple((ego.acceleration, ego.curvature) for ego in egos)
     watched = ModelDrive("route_lane_change", 3, "nominal", actions).watched()
     assert abs(look_around(watched.worlds[80]).d) < 0.1, "it kept its lane"
-    expected = foreseen(watched, 80, 64)
+    expected = foreseen(watched, 80, 64, RIG)
     assert expected.intents[80].lateral is LateralDecision.LANE_CHANGE_RIGHT
     assert look_around(expected.worlds[-1]).d == pytest.approx(scene.route.goals[0].offset, abs=0.1)
     aside = [world.ego.curvature * world.ego.speed**2 for world in expected.worlds[80:]]
@@ -77,7 +79,7 @@ def test_a_dataset_of_driven_ways_is_made_of_these_drives_alone(tmp_path):
     dataset = Dataset.open(tmp_path / "one")
     ticks = {sample.tick for sample in dataset}
     assert len(ticks) > 10
-    assert ticks <= set(range(20, len(DRIFT))), "in every state of the model itself, to the last"
+    assert ticks <= set(range(15, len(DRIFT))), "in every state of the model itself, to the last"
     other = DatasetPlan(plan.seeds, plan.kinds, plan.variants, plan.roles, plan.size, every=5)
     assert dataset.summary["plan"]["driven"]
     with pytest.raises(DatasetError, match="holds a dataset of another plan"):

@@ -10,7 +10,8 @@ from alpamayo_ros.datasets.drive import FUTURE, HISTORY
 from alpamayo_ros.datasets.handover import ModelDrive
 from alpamayo_ros.datasets.plan import DatasetPlan
 from alpamayo_ros.datasets.production import write_dataset
-from alpamayo_ros.simulation.episode import drive_expert, foreseen
+from alpamayo_ros.simulation.episode import drive_expert
+from alpamayo_ros.simulation.foresight import foreseen
 from alpamayo_ros.simulation.motion import seen_from, trajectory_of
 from alpamayo_ros.simulation.scenarios import build
 from alpamayo_ros.simulation.traffic import advance
@@ -40,7 +41,7 @@ def test_the_world_is_that_of_the_sample(corpus):
 def test_nothing_begins_that_was_not_to_be_seen():
     """The lead brakes after t0, so the plan that the data want to be learned would end in it."""
     drive = drive_expert(build("braking_lead", 7, "challenging"), ticks=61)
-    expected = foreseen(drive, 60, FUTURE).worlds[60:]
+    expected = foreseen(drive, 60, FUTURE, RIG).worlds[60:]
     plan = trajectory_of(expected[0].ego, [world.ego for world in expected[1:]])
     assert crashes(drive.worlds[60], plan)
     history = seen_from(drive.worlds[60].ego, [world.ego for world in drive.worlds[60 - HISTORY + 1 : 61]])
