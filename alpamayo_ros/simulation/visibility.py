@@ -54,6 +54,8 @@ def visible(world: World, cause: str, rig: Rig) -> bool:
         return any(_point_visible(world, (sign.x, sign.y, 2.3), 0.8, rig, False) for sign in signs)
     for event in route.slowings:
         if event.id == cause:
+            if event.kind == "turn":
+                return True  # the route's own
             announced = [sign for sign in world.scenario.roads.signs if sign.id == cause]
             told = any(_point_visible(world, (sign.x, sign.y, 2.3), 0.8, rig, False) for sign in announced)
             return told or _road_visible(world, event.start, event.stop, rig)

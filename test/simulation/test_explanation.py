@@ -9,7 +9,7 @@ from alpamayo_ros.simulation.keyframe import FUTURE, HISTORY, Rule, find_keyfram
 from alpamayo_ros.simulation.road import Lamp
 from alpamayo_ros.simulation.scenarios import build
 from alpamayo_ros.simulation.visibility import visible
-from alpamayo_ros.types import LateralDecision, LongitudinalDecision
+from alpamayo_ros.types import CameraRole, LateralDecision, LongitudinalDecision
 from alpamayo_ros.types.rig import default_rig
 
 RIG = default_rig(160, 96)
@@ -133,6 +133,16 @@ def test_what_stands_behind_a_house_or_behind_the_car_is_not_seen() -> None:
     assert moved is not None
     moved.x, moved.y = world.ego.x - 30.0, world.ego.y
     assert not visible(hidden, lead.id, RIG), "no camera of the four looks back"
+
+
+def test_a_turn_of_the_route_is_known_before_it_is_seen() -> None:
+    world = build("right_turn", 3, "challenging").begin()
+    turn = next(event for event in world.scenario.route.slowings if event.kind == "turn")
+    nothing = default_rig(160, 96, [CameraRole.REAR_TELE_30])
+    assert visible(world, turn.id, nothing)
+    bend = build("sharp_curve", 3).begin()
+    curve = next(event for event in bend.scenario.route.slowings if event.kind == "curve")
+    assert not visible(bend, curve.id, nothing)
 
 
 KINDS = [
