@@ -91,14 +91,14 @@ def decide(worlds: Sequence[World], intents: Sequence[Intent], tick: int) -> Tak
     the car stands.
     """
     longitudinal, lateral = axes(intents)
-    (lon, lon_cause), _ = first_action(longitudinal, tick)
+    (lon, lon_cause), lon_from = first_action(longitudinal, tick)
     (lat, lat_cause), lat_from = first_action(lateral, tick)
     if lat_from == tick and _is_nearly_over(worlds, lateral, tick):
         lat, lat_cause = LateralDecision.LANE_KEEPING, None
     if lat == LateralDecision.LANE_KEEPING:
         (lat, lat_cause), lat_from = _next_movement(lateral, tick) or ((lat, lat_cause), lat_from)
     if lon == LongitudinalDecision.SET_SPEED_TRACKING:
-        lon, lon_cause = _next_slowing(worlds, longitudinal, tick, LateralDecision(lat)) or (lon, lon_cause)
+        lon, lon_cause = _next_slowing(worlds, longitudinal, lon_from, LateralDecision(lat)) or (lon, lon_cause)
     speeds = [world.ego.speed for world in worlds[tick : tick + 31]]
     chosen_lon: LongitudinalDecision | None = LongitudinalDecision(lon)
     chosen_lat: LateralDecision | None = LateralDecision(lat)
@@ -119,7 +119,7 @@ def decide(worlds: Sequence[World], intents: Sequence[Intent], tick: int) -> Tak
 
 def _next_movement(lateral: Sequence[Axis], tick: int) -> tuple[Axis, int] | None:
     """What leaves the lane within `AHEAD_WHILE_CRUISING` behind what goes on, and when it begins."""
-    for later in range(tick + 1, min(tick + AHEAD_WHILE_CRUISING, len(lateral))):
+    for later in range(tick + 1, min(tick + AHEAD_WHILE_CRUISING + 1, len(lateral))):
         if lateral[later][0] not in (LateralDecision.LANE_KEEPING, lateral[tick][0]):
             return lateral[later], later
     return None
@@ -129,7 +129,7 @@ def _next_slowing(
     worlds: Sequence[World], longitudinal: Sequence[Axis], tick: int, lateral: LateralDecision
 ) -> Axis | None:
     """For whom or what one slows within `AHEAD_WHILE_CRUISING`, if the speed is held until then."""
-    for later in range(tick + 1, min(tick + AHEAD_WHILE_CRUISING, len(longitudinal))):
+    for later in range(tick + 1, min(tick + AHEAD_WHILE_CRUISING + 1, len(longitudinal))):
         if abs(worlds[later].ego.speed - worlds[tick].ego.speed) > STEADY:
             return None
         decision = longitudinal[later][0]

@@ -100,3 +100,20 @@ def test_the_last_of_a_lane_change_is_keeping_the_lane() -> None:
     assert {intent.lateral for intent in drive.intents[tick : tick + 9]} == {LateralDecision.LANE_CHANGE_LEFT}
     assert judged(foreseen(drive, tick, 64, RIG), tick).startswith("Keep lane")
     assert judged(foreseen(drive, tick - 10, 64, RIG), tick - 10).startswith("Change lanes")
+
+
+@pytest.mark.parametrize(("seed", "tick"), [(9, 54), (10, 40)])
+def test_a_lane_change_that_has_begun_goes_on(seed: int, tick: int) -> None:
+    drive = drive_expert(build("construction", seed, "challenging"), ticks=264)
+    expected = foreseen(drive, tick, 64, RIG)
+    assert judged(expected, tick) == "unobserved", "the works are announced, and hidden in the fog or the night"
+    assert expected.intents[tick:] == drive.intents[tick : tick + 64]
+
+
+@pytest.mark.parametrize(
+    ("kind", "seed", "tick"), [("stop_sign", 3, 126), ("crosswalk", 1, 113), ("yield_sign", 2, 100)]
+)
+def test_who_drives_on_within_the_second_is_not_said_to_stop(kind: str, seed: int, tick: int) -> None:
+    drive = drive_expert(build(kind, seed), ticks=264)
+    assert drive.worlds[tick].ego.speed < 2.0
+    assert "resume the target speed" in judged(foreseen(drive, tick, 64, RIG), tick).lower()
