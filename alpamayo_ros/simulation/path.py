@@ -18,11 +18,13 @@ class Path:
     """A smooth curve in the plane, sampled every `STEP` metres; straight beyond both ends.
 
     points: (N, 2) metres; yaw: (N,) unwrapped radians, positive to the left; curvature: (N,) 1/m.
-    The offset d of a position is metres to the left of the path.
+    The offset d of a position is metres to the left of the path. turn: metres after which a circle is back where it
+    was, None for other paths.
     """
 
-    def __init__(self, points: np.ndarray) -> None:
-        """points: (M, 2), M >= 2, any spacing. Raises ValueError for fewer than two distinct points."""
+    def __init__(self, points: np.ndarray, turns: float = 0.0) -> None:
+        """points: (M, 2), M >= 2, any spacing; turns: how often the path goes around a circle, if it does. Raises
+        ValueError for fewer than two distinct points."""
         points = np.asarray(points, dtype=np.float64)
         gaps = np.hypot(*np.diff(points, axis=0).T)
         keep = np.concatenate([[True], gaps > 1e-9])
@@ -34,6 +36,7 @@ class Path:
         grid = np.linspace(0.0, along[-1], count)
         self.length = float(along[-1])
         self.spacing = self.length / (count - 1)
+        self.turn = self.length / turns if turns else None
         self.points = np.stack([np.interp(grid, along, points[:, 0]), np.interp(grid, along, points[:, 1])], axis=1)
         slope = np.gradient(self.points, axis=0)
         self.yaw = np.unwrap(np.arctan2(slope[:, 1], slope[:, 0]))

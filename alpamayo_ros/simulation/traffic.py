@@ -79,14 +79,15 @@ def _leaders(world: World) -> dict[int, tuple[float, float]]:
     found: dict[int, tuple[float, float]] = {}
     for key, members in by_path.items():
         path = paths[key]
-        s, d = path.project_many(places)
-        angle = yaws - np.interp(s, np.arange(len(path.yaw)) * path.spacing, path.yaw)
+        places_along, d = path.project_many(places)
+        angle = yaws - np.interp(places_along, np.arange(len(path.yaw)) * path.spacing, path.yaw)
         cosine, sine = np.cos(angle), np.sin(angle)
         along = np.abs(cosine) * halves[:, 0] + np.abs(sine) * halves[:, 1]
         across = np.abs(sine) * halves[:, 0] + np.abs(cosine) * halves[:, 1]
         for index in members:
             actor = actors[index]
             # Judge overlap at the offset the driver is going to, so that a lane change looks at the new lane.
+            s = places_along if path.turn is None else actor.s + np.mod(places_along - actor.s, path.turn)
             reach = np.minimum(np.abs(d - actor.d), np.abs(d - actor.shift_to)) - across - actor.width / 2
             gap = s - along - (actor.s + actor.length / 2)
             ahead = (s > actor.s + 0.5) & (reach < 0.25) & (gap < 90.0)

@@ -1,5 +1,6 @@
 """What a scenario draws, what it scores and where its route leads are the same places."""
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -11,6 +12,7 @@ from alpamayo_ros.simulation.cameras.ground import OFF, WALK, GroundRaster
 from alpamayo_ros.simulation.cameras.palette import palette
 from alpamayo_ros.simulation.road import Lamp, LaneKind
 from alpamayo_ros.simulation.scenarios import KINDS, build
+from alpamayo_ros.simulation.scoring import is_off_road
 from alpamayo_ros.simulation.world import EGO_WIDTH, Scenario, Variant
 
 AHEAD = 230.0
@@ -114,3 +116,12 @@ def test_nobody_walks_through_the_school_bus() -> None:
             away = child.path.points - [bus.x, bus.y]
             along, aside = away @ facing, away @ [-facing[1], facing[0]]
             assert not ((np.abs(along) < bus.length / 2) & (np.abs(aside) < bus.width / 2)).any()
+
+
+def test_beside_an_exit_lane_the_pavement_is_road() -> None:
+    world = build("off_ramp", 2002).begin()
+    route = world.scenario.route
+    (leave,) = [manoeuvre.stop - 60.0 for manoeuvre in route.manoeuvres]
+    for s in np.arange(leave, leave + 55.0, 5.0):
+        x, y, yaw = route.path.pose(float(s), 1.4)  # half a metre over the line on the left
+        assert not is_off_road(replace(world.ego, x=x, y=y, yaw=yaw), world.scenario.roads), s

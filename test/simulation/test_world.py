@@ -6,16 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from two_processes import outputs
 
-from alpamayo_ros.simulation.episode import drive_expert
+from alpamayo_ros.simulation.episode import Episode, drive_expert
 from alpamayo_ros.simulation.following import Idm, mobil
 from alpamayo_ros.simulation.offset_plan import OffsetPlan
 from alpamayo_ros.simulation.scenarios import KINDS, build
-from alpamayo_ros.simulation.scoring import score_drive
+from alpamayo_ros.simulation.scoring import find_collision, score_drive
 from alpamayo_ros.simulation.surroundings import FRONT, look_around
-from alpamayo_ros.simulation.world import EGO_WIDTH, MAX_ACCELERATION, MAX_CURVATURE, Variant
+from alpamayo_ros.simulation.traffic import advance
+from alpamayo_ros.simulation.world import EGO_WIDTH, MAX_ACCELERATION, MAX_CURVATURE, Variant, World
 
 DIGEST = """
-from alpamayo_ros.simulation.episode import drive_expert
+from alpamayo_ros.simulation.episode import Episode, drive_expert
 from alpamayo_ros.simulation.scenarios import build
 import hashlib
 drive = drive_expert(build("{kind}", {seed}, "challenging"))
@@ -114,3 +115,27 @@ def test_an_offset_plan_starts_as_it_is_and_ends_level(
     assert plan.at(5.0 + 1e-9)[0] == pytest.approx(before, abs=1e-6)
     assert plan.at(5.0 + 1e-9)[1] == pytest.approx(slope, abs=1e-5)
     assert plan.at(5.0 + length - 1e-9) == pytest.approx((after, 0.0, 0.0), abs=1e-5)
+
+
+def stands_from(reference: Episode, tick: int) -> list[World]:
+    """The drive up to a tick, from which on the ego vehicle brakes and stands, 12 s in all."""
+    world = reference.worlds[tick].copy()
+    worlds = [world.copy()]
+    for _ in range(120):
+        advance(world, -4.0, 0.0)
+        worlds.append(world.copy())
+    return worlds
+
+
+@pytest.mark.parametrize("seed", [3, 4])
+def test_cars_in_a_roundabout_brake_for_one_that_stands(seed: int) -> None:
+    reference = drive_expert(build("roundabout", seed), ticks=264)
+    middle = next(event.start for event in reference.worlds[0].scenario.route.slowings if event.kind == "roundabout")
+    inside = next(tick for tick, world in enumerate(reference.worlds) if look_around(world).s > middle + 14.0)
+    assert [find_collision(world) for world in stands_from(reference, inside)] == [None] * 121
+
+
+def test_a_cyclist_brakes_for_a_car_that_has_passed_and_stands() -> None:
+    reference = drive_expert(build("cyclist_ahead", 1), ticks=264)
+    passed = max(tick for tick, intent in enumerate(reference.intents) if "nudge" in intent.lateral.value) + 25
+    assert [find_collision(world) for world in stands_from(reference, passed)] == [None] * 121

@@ -206,6 +206,7 @@ def _exit_lane(draft: Draft, street: Street, begin: float, leave: float) -> None
         roads.areas.append(Area(_band(inner, outer.edge(-out, 0.0, outer.length)), ground))
     roads.lanes.append(Lane("exit", outer.offset(WIDTH / 2), WIDTH + 0.2))
     roads.lanes.append(Lane("exit-shoulder", outer.offset(-1.2), 2.4))
+    roads.lanes.append(Lane("gore", outer.offset(WIDTH + 1.0), 2.4))
     roads.markings.append(Marking(outer.edge(0.12, 0.0, outer.length), Paint.SOLID_WHITE))
     roads.markings.append(Marking(path.edge(right, begin + 10.0, leave + 10.0), Paint.SHORT_DASHES))
 

@@ -114,9 +114,8 @@ def cyclist_ahead(draft: Draft) -> None:
     street = two_way(draft, limit, bend=0.0006, centre=None)
     speed = draft.uniform(3.6, 5.2)
     draft.add(
-        ActorKind.CYCLIST, street.path, draft.front + draft.uniform(35.0, 55.0), draft.uniform(-1.15, -0.75), speed,
-        reacts=False,
-    )  # fmt: skip
+        ActorKind.CYCLIST, street.path, draft.front + draft.uniform(35.0, 55.0), draft.uniform(-1.15, -0.75), speed
+    )
     if draft.hard:
         back, limit = reverse(street.path), draft.way.limit
         s = draft.start + draft.uniform(95.0, 130.0)

@@ -106,13 +106,13 @@ def roundabout(draft: Draft) -> None:
     place_sign(draft, street, SignKind.YIELD, line, rule="stop-yield_sign")
     place_sign(draft, street, SignKind.ROUNDABOUT, line - 25.0, rule="roundabout-0")
     draft.way.events.append(RoadEvent("roundabout-0", "roundabout", before - 2.0, before + 30.0, 5.0))
-    # Two and a half turns, so that a car can go on for the whole scenario.
-    turns = np.linspace(0.0, 5 * math.pi, 300)
+    turns = 2.5  # so that a car can go on for the whole scenario
+    angles = np.linspace(0.0, 2 * math.pi * turns, 300)
     count, first = draft.count(2, 4) if draft.hard else draft.count(0, 2), draft.uniform(0.0, 2 * math.pi)
     for index in range(count):
         # Anywhere in a part of the ring of its own.
         start = first + (index + draft.uniform(0.2, 0.8)) * 2 * math.pi / count
-        way = Path(np.stack([x + radius * np.cos(turns + start), y + radius * np.sin(turns + start)], axis=1))
+        way = Path(np.stack([x + radius * np.cos(angles + start), y + radius * np.sin(angles + start)], axis=1), turns)
         draft.add(draft.vehicle_kind(0.0), way, 0.5, 0.0, 5.0)
 
 
