@@ -12,14 +12,17 @@ import numpy as np
 from alpamayo_ros.evaluation.drivers import Driver
 from alpamayo_ros.simulation.expert import Expert
 from alpamayo_ros.simulation.explanation import Explanation
-from alpamayo_ros.simulation.intervention import HORIZON, OFFSET_CHANGE, SPEED_CHANGE, without
+from alpamayo_ros.simulation.intervention import OFFSET_CHANGE, SPEED_CHANGE, with_lamp, without
 from alpamayo_ros.simulation.motion import in_map
 from alpamayo_ros.simulation.naming import means, removable_things
+from alpamayo_ros.simulation.road import Lamp
 from alpamayo_ros.simulation.world import World
 from alpamayo_ros.types import CriticalComponent, Trajectory
 from alpamayo_ros.types.rig import Rig
 
 _SEEN = 20  # states that are changed: more than any model has frames
+_COMPARED = 40
+"""Waypoints that are compared: four seconds. The expert's plans, which have no noise, are compared to their end."""
 
 
 def faithfulness_trials(
@@ -60,20 +63,28 @@ def _plan_changes(
 ) -> bool:
     changed = list(driven[-_SEEN:])
     for identity in identities:
-        changed = [without(world, identity) for world in changed]
+        changed = [_otherwise(world, identity) for world in changed]
     driver.take_over(mind)
     then = driver.propose([*driven[:-_SEEN], *changed], len(plan.times)).samples[0].trajectory
     return plans_differ(driven[-1], plan, then)
 
 
+def _otherwise(world: World, identity: str) -> World:
+    """The world without a thing; a light that is green turns red."""
+    light = next((rule.light for rule in world.scenario.route.stops if rule.id == identity), None)
+    if light is not None and world.lamp(light) is Lamp.GREEN:
+        return with_lamp(world, light, Lamp.RED)
+    return without(world, identity)
+
+
 def plans_differ(world: World, one: Trajectory, other: Trajectory) -> bool:
     """Whether two plans made in `world` differ as behaviour: by the measures with which the simulator compares the
-    expert with and without a cause, over the same four seconds."""
-    if float(np.abs(one.speeds[:HORIZON] - other.speeds[:HORIZON]).max()) > SPEED_CHANGE:
+    expert with and without a cause."""
+    if float(np.abs(one.speeds[:_COMPARED] - other.speeds[:_COMPARED]).max()) > SPEED_CHANGE:
         return True
     path = world.scenario.route.path
     (s, d), (s_other, d_other) = (
-        path.project_many(in_map(world.ego, plan.positions[:HORIZON])) for plan in (one, other)
+        path.project_many(in_map(world.ego, plan.positions[:_COMPARED])) for plan in (one, other)
     )
     # At the same place, not at the same time: who drives faster is not further left for it.
     shared = s <= s_other[-1] + 0.5

@@ -5,6 +5,7 @@ import pytest
 from alpamayo_ros.evaluation.closed_loop import WARM_UP, actions_of, drive_policy, replay, run_scene
 from alpamayo_ros.evaluation.drivers import make_driver
 from alpamayo_ros.evaluation.scene import Outcome, Scene
+from alpamayo_ros.evaluation.stop_lines import missed_stops
 from alpamayo_ros.simulation.episode import drive_expert
 from alpamayo_ros.simulation.world import Variant
 
@@ -59,3 +60,10 @@ def test_policies_that_say_nothing_have_no_rate_of_agreement() -> None:
     outcome = run_scene(Scene("open_road", 0, NOMINAL), make_driver("constant-velocity", num_samples=1))
     assert "consistency_rate" not in outcome.tallies
     assert "missed_stop_rate" not in outcome.tallies
+
+
+def test_what_nobody_could_ignore_counts_for_nothing() -> None:
+    red, green = (drive_expert(Scene(kind, 3, NOMINAL).build()).worlds for kind in ("red_light", "green_light"))
+    assert missed_stops(red) == []
+    assert missed_stops(green) is None, "green all along"
+    assert missed_stops(red[:30]) is None, "the drive ended long before the line"

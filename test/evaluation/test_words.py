@@ -65,6 +65,18 @@ def test_who_sees_the_light_and_says_so_is_right_and_faithful(stop_at_red: tuple
     assert trials[0] == trials[1] >= 1.0
 
 
+def test_a_green_light_matters_if_a_red_one_would() -> None:
+    episode = drive_expert(Scene("red_light", 8, Variant.NOMINAL).build())
+    tick = next(frame.tick for frame in find_keyframes(episode) if frame.rule is Rule.RESUME)
+    words = "Resume the target speed because the traffic light ahead is green."
+    found = word_tallies(Talker(words, sees=True), episode, tick, STEPS, RIG)
+    assert found["component_precision"] == (1.0, 1.0)
+    passed, trials = found["causal_faithfulness"]
+    assert passed == trials >= 1.0
+    passed, trials = word_tallies(Talker(words, sees=False), episode, tick, STEPS, RIG)["causal_faithfulness"]
+    assert passed == trials - 1.0
+
+
 def test_who_only_says_so_is_right_but_not_faithful(stop_at_red: tuple[Episode, int]) -> None:
     episode, tick = stop_at_red
     found = word_tallies(Talker(RED, sees=False), episode, tick, STEPS, RIG)
