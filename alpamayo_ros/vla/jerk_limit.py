@@ -14,8 +14,9 @@ from torch import Tensor
 
 from alpamayo_ros.vla.action_space import UnicycleActionSpace
 
-EMERGENCY = -4.0
-"""Metres per second squared; a plan that brakes harder is not held up."""
+EMERGENCY, SOON = -4.0, 1.0
+"""Metres per second squared, and seconds: a plan that brakes harder so soon is not held up on its way there. Where a plan
+is made every tenth of a second, only its first tick is driven."""
 _REGAIN = 0.5
 """Seconds in which a speed that the limit has cost is gained again."""
 
@@ -49,10 +50,10 @@ def _followed(
     From one to the next, the first from `before`, they rise by at most `change`, and fall by no more but in an
     emergency; the car does not roll back. In plain numbers, because it goes tick by tick.
     """
-    speed, driven = planned[0], []
+    speed, driven, soon = planned[0], [], round(SOON / step)
     for tick, asked in enumerate(wanted):
         aim = asked + (planned[tick] - speed) / _REGAIN
-        lowest = -math.inf if asked < EMERGENCY else before - change
+        lowest = -math.inf if min(wanted[tick : tick + soon]) < EMERGENCY else before - change
         slowest = (min(planned[tick + 1], 0.0) - speed) / step
         before = max(min(max(aim, lowest), before + change), slowest)
         driven.append(before)

@@ -42,7 +42,8 @@ def test_nothing_jumps_but_for_an_emergency_or_a_stand(seed, speed, now, size):
     driven, speeds = limited(wanted, speed, now)
     jerk = np.diff(driven, prepend=now) / 0.1
     assert np.all((jerk < JERK + 1e-3) | (speeds[:-1] + 0.1 * (driven - 1e-4) < np.minimum(planned[1:], 0.0)))
-    assert np.all((jerk > -JERK - 1e-3) | (wanted < EMERGENCY + 1e-4))
+    hardest = np.array([wanted[tick : tick + 10].min() for tick in range(64)])
+    assert np.all((jerk > -JERK - 1e-3) | (hardest < EMERGENCY + 1e-4))
     # What does not reverse in the plan does not reverse.
     assert np.all(speeds[1:] >= np.minimum(planned[1:], 0.0) - 1e-3)
 
@@ -66,6 +67,16 @@ def test_a_plan_within_the_limit_keeps_its_bits():
 def test_an_emergency_is_not_held_up():
     driven, _ = limited(np.full(64, -6.0), 20.0, 1.0)
     np.testing.assert_allclose(driven, -6.0, atol=1e-4)
+
+
+@pytest.mark.parametrize("hardest", [-4.5, -6.0, -8.0])
+def test_nor_is_one_on_its_way_there(hardest):
+    """As the simulator's expert brakes hard: by 9 m/s³ more and more."""
+    driven, _ = limited(np.maximum(-0.9 * np.arange(1, 65), hardest), 20.0, 0.0)
+    np.testing.assert_allclose(driven, np.maximum(-0.9 * np.arange(1, 65), hardest), atol=1e-4)
+    late = np.where(np.arange(64) < 30, -0.9, hardest)
+    driven, _ = limited(late, 20.0, 0.5)
+    assert driven[0] == pytest.approx(0.15, abs=1e-4), "an emergency in three seconds is none yet"
 
 
 def test_who_comes_to_a_stand_stays_there():
