@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from alpamayo_ros.training.sequence import NONE, REASONING, TRAJECTORY
+from alpamayo_ros.policy import reasoning_text
+from alpamayo_ros.training.corpus import Moment
+from alpamayo_ros.training.sequence import NONE, REASONING, TRAJECTORY, prompt_ids
 from alpamayo_ros.vla.model import AlpamayoModel, Samples
+from alpamayo_ros.vla.prompt import batch_prompts
+from alpamayo_ros.vla.vision import VisionFeatures
+
+LONGEST = 48
+"""Tokens of reasoning; a sentence of 18 words has fewer."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,26 @@ class Answers:
     def owners(self) -> Tensor:
         """(tokens,) of which rollout each chosen token is: all of reasoning, then all of trajectories."""
         return torch.cat([(self.parts == part).nonzero()[:, 0] for part in (REASONING, TRAJECTORY)])
+
+
+@torch.no_grad()
+def own_sentences(
+    model: AlpamayoModel,
+    features: VisionFeatures,
+    grids: Tensor,
+    moments: Sequence[Moment],
+    navigation: Sequence[str | None],
+) -> list[str | None]:
+    """What the model says of moments (R), greedy; None where it comes to no end. features, grids: (R, pictures, 3), of
+    their pictures."""
+    prompts = prompt_ids(model, moments, navigation, grids)
+    prompt = batch_prompts(prompts, list(grids), model.config, model.tokenizer.pad)
+    context = model.read(prompt, features, LONGEST + 1)
+    reasoning = model.reason(context, lambda logits: logits.argmax(dim=-1), LONGEST)
+    return [
+        reasoning_text(model, tokens) if complete else None
+        for tokens, complete in zip(reasoning.tokens, reasoning.complete.tolist(), strict=True)
+    ]
 
 
 def answers_of(model: AlpamayoModel, samples: Samples) -> Answers:

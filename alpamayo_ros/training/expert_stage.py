@@ -7,17 +7,25 @@ acceleration that it makes, against the longitudinal one of the same row. With "
 that follow from both accelerations count beside them: a small one that does not change its sign leads far away, and a
 car that was to stop reverses. The weights depend on nothing but what the expert reads, so what it is to say in the end,
 the mean of x − ε, stays the same.
+
+On the road the expert reads what the model says, which is not always true; one that never read a wrong sentence does
+what it says, whatever is to be seen. With `own_words`, a part of the rows is read behind the model's own sentence, and
+what is right to do there stays what it is.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from alpamayo_ros.training.corpus import Batch, Corpus
+from alpamayo_ros.training.answers import own_sentences
+from alpamayo_ros.training.corpus import Batch, Corpus, Moment
 from alpamayo_ros.training.recipe import ExpertRecipe
-from alpamayo_ros.training.sequence import Memory, drawn, make_sequences
+from alpamayo_ros.training.sequence import Choice, Memory, Sequences, drawn, make_sequences, select
 from alpamayo_ros.training.stage import Stage, Work
 from alpamayo_ros.training.validation import validate
 from alpamayo_ros.vla.model import AlpamayoModel
@@ -49,10 +57,7 @@ class ExpertStage(Stage):
         )
         space = self.model.action_space
         action, speed = space.trajectory_to_action(*history, *future), space.speed_at_t0(*history)
-        sequences = make_sequences(
-            self.model, batch.moments, choices, grids.reshape(len(batch), -1, 3),
-            torch.empty(len(batch), 0, dtype=torch.long), "trajectory_start", reasoning=self.recipe.reasoning > 0,
-        )  # fmt: skip
+        sequences = self._sequences(batch.moments, choices, grids)
         times = self.recipe.times_per_sample
         # Beta(1.5, 1) by its inverse distribution function.
         moments = torch.from_numpy(np.stack([_LATEST * (1.0 - draw.random(times) ** (1.0 / _ALPHA)) for draw in draws]))
@@ -66,8 +71,36 @@ class ExpertStage(Stage):
             "times": moments.float().to(device),
             "noise": noise.float().to(device),
             "weights": self.action_weights(speed).to(device),
+            "own": [row for row, draw in enumerate(draws) if draw.random() < self.recipe.own_words],
+            "moments": batch.moments,
+            "choices": choices,
         }
         return Work({"flow": noise.numel()}, inputs)
+
+    def _sequences(self, moments: Sequence[Moment], choices: Sequence[Choice], grids: Tensor) -> Sequences:
+        return make_sequences(
+            self.model, moments, choices, grids.reshape(len(moments), -1, 3),
+            torch.empty(len(moments), 0, dtype=torch.long), "trajectory_start", reasoning=self.recipe.reasoning > 0,
+        )  # fmt: skip
+
+    @torch.no_grad()
+    def act(self, work: Work) -> Work:
+        """Put the model's own sentences where they are to be read. One that it does not end stays the true one."""
+        inputs, own = work.inputs, work.inputs["own"]
+        if not own:
+            return work
+        moments, choices = inputs["moments"], list(inputs["choices"])
+        features = select(
+            self.model.vlm.encode_images(inputs["rows"], inputs["grids"]), torch.tensor(own), len(moments)
+        )
+        grids = inputs["grids"].reshape(len(moments), -1, 3)[own]
+        navigation = [choices[row].navigation for row in own]
+        said = own_sentences(self.model, features, grids, [moments[row] for row in own], navigation)
+        for row, sentence in zip(own, said, strict=True):
+            if sentence is not None:
+                choices[row] = replace(choices[row], sentence=sentence)
+        sequences = self._sequences(moments, choices, inputs["grids"]).to(self.model.device)
+        return replace(work, inputs={**inputs, "sequences": sequences})
 
     def action_weights(self, speed: Tensor) -> Tensor:
         """(B, 1, 1, 2): how an error of acceleration and one of curvature count at a speed (B,) in m/s."""

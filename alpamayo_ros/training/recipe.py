@@ -156,11 +156,13 @@ class ExpertRecipe(ImitationRecipe):
     weighting: `uniform`; `acceleration`: an error of curvature counts as the lateral acceleration that it makes; or
         `motion`: so do the errors of speed and position that follow (see `expert_stage`).
     reasoning: 1, or 0 for a model that learns trajectories only.
+    own_words: part of the rows that are read behind the sentence that the model says there itself.
     """
 
     times_per_sample: int = 1
     weighting: str = "uniform"
     reasoning: float = 1.0
+    own_words: float = 0.0
 
     def _rules(self) -> dict[str, bool]:
         return {
@@ -168,6 +170,8 @@ class ExpertRecipe(ImitationRecipe):
             "times_per_sample must be above 0": self.times_per_sample > 0,
             f"weighting must be one of {', '.join(WEIGHTINGS)}": self.weighting in WEIGHTINGS,
             "reasoning must be 0 (trajectory only) or 1": self.reasoning in (0, 1),
+            "own_words must be in [0, 1]": 0 <= self.own_words <= 1,
+            "without reasoning, own_words must be 0": self.reasoning > 0 or self.own_words == 0,
         }
 
 

@@ -22,6 +22,7 @@ from alpamayo_ros.vla.config import ModelConfig
 from alpamayo_ros.vla.decoder import KVCache
 from alpamayo_ros.vla.model import AlpamayoModel
 from alpamayo_ros.vla.prompt import driving_prompt, rotary_positions
+from alpamayo_ros.vla.vision import VisionFeatures
 
 Ending = Literal["whole", "trajectory_start"]
 """How far an answer goes: to its end, or to the start of the trajectory, behind which the expert follows."""
@@ -179,6 +180,16 @@ def _padded(rows: list[tuple[list[int], list[int]]], grids: Tensor, config: Mode
         parts[row, : len(row_ids)] = torch.tensor(row_parts)
         positions[:, row, : len(row_ids)] = rotary_positions(ids[row, : len(row_ids)], grids[row], config)
     return Sequences(ids, positions, parts, lengths)
+
+
+def select(features: VisionFeatures, members: Tensor, samples: int) -> VisionFeatures:
+    """The features of some of `samples` samples, whose pictures are all of one size."""
+
+    def rows(part: Tensor) -> Tensor:
+        by_sample = part.reshape(*part.shape[:-2], samples, -1, part.shape[-1])
+        return by_sample[..., members, :, :].flatten(-3, -2)
+
+    return VisionFeatures(rows(features.tokens), rows(features.deepstack))
 
 
 class Memory(KVCache):

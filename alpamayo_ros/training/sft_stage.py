@@ -21,12 +21,12 @@ from alpamayo_ros.training.sequence import (
     Sequences,
     drawn,
     make_sequences,
+    select,
 )
 from alpamayo_ros.training.stage import Stage, Work
 from alpamayo_ros.training.validation import validate
 from alpamayo_ros.training.vision_stage import save_head
 from alpamayo_ros.vla.model import AlpamayoModel
-from alpamayo_ros.vla.vision import VisionFeatures
 
 
 class SftStage(Stage):
@@ -119,13 +119,3 @@ class SftStage(Stage):
     def save_extras(self, folder: Path, weights: dict[str, Tensor]) -> None:
         if self.dense:
             save_head(folder, weights)
-
-
-def select(features: VisionFeatures, members: Tensor, samples: int) -> VisionFeatures:
-    """The features of some of `samples` samples, whose pictures are all of one size."""
-
-    def rows(part: Tensor) -> Tensor:
-        by_sample = part.reshape(*part.shape[:-2], samples, -1, part.shape[-1])
-        return by_sample[..., members, :, :].flatten(-3, -2)
-
-    return VisionFeatures(rows(features.tokens), rows(features.deepstack))

@@ -9,6 +9,7 @@ import torch
 
 from alpamayo_ros.policy import reasoning_text
 from alpamayo_ros.reasoning.parser import parse
+from alpamayo_ros.training.answers import LONGEST
 from alpamayo_ros.training.corpus import Batch, Corpus, Moment
 from alpamayo_ros.training.sequence import histories, prompt_ids
 from alpamayo_ros.training.stage import chosen_numbers
@@ -19,8 +20,6 @@ from alpamayo_ros.vla.sampling import GREEDY
 
 ROWS = 16
 """Samples that are read together."""
-LONGEST = 48
-"""Tokens of reasoning; a sentence of 18 words has fewer."""
 
 
 Judge = Callable[[Batch, Samples], dict[str, float]]

@@ -15,8 +15,8 @@ from torch import Tensor
 from alpamayo_ros.vla.action_space import UnicycleActionSpace
 
 EMERGENCY, SOON = -4.0, 1.0
-"""Metres per second squared, and seconds: a plan that brakes harder so soon is not held up on its way there. Where a plan
-is made every tenth of a second, only its first tick is driven."""
+"""Metres per second squared, and seconds: a plan that brakes harder so soon is not held up on its way there. With a new
+plan every tenth of a second, only its first tick is driven."""
 _REGAIN = 0.5
 """Seconds in which a speed that the limit has cost is gained again."""
 

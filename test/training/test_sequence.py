@@ -7,10 +7,12 @@ import pytest
 import torch
 from recipes import expert, sft
 
+from alpamayo_ros.policy import DrivingPolicy, reasoning_text
 from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.training.expert_stage import ExpertStage
-from alpamayo_ros.training.sequence import REASONING, TRAJECTORY, Memory, choose, disguised, streams
-from alpamayo_ros.training.sft_stage import SftStage, select
+from alpamayo_ros.training.sequence import REASONING, TRAJECTORY, Memory, choose, disguised, select, streams
+from alpamayo_ros.training.sft_stage import SftStage
+from alpamayo_ros.training.validation import speak
 from alpamayo_ros.vla.images import preprocess
 from alpamayo_ros.vla.model import Reasoning
 from alpamayo_ros.vla.prompt import batch_prompts, driving_prompt
@@ -124,6 +126,28 @@ def test_the_expert_learns_the_field_that_is_integrated(model, batch, weighting)
                 curvature *= min(max(lateral, 1.0), 10.0)
             total += along + curvature
     assert float(stage(work)["flow"]) == pytest.approx(total, rel=1e-4 if weighting == "uniform" else 1e-2)
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_the_expert_can_learn_behind_what_the_model_says_itself(corpus, share):
+    model = DrivingPolicy.from_pretrained("alpamayo-tiny").model
+    batch = corpus.batch(range(6), dense=False)
+    stage = ExpertStage(model, expert(navigation_dropout=0.0, phrasing="first", own_words=share))
+    prepared = stage.prepare(batch, 3)
+    work = stage.act(prepared)
+    samples = speak(model, batch.images, batch.moments, autoregressive=False)
+    own = prepared.inputs["own"]
+    assert len(own) == 6 if share == 1.0 else 0 < len(own) < 6
+    for row, moment in enumerate(batch.moments):
+        sequences = work.inputs["sequences"]
+        text = model.tokenizer.decode(sequences.ids[row, : sequences.lengths[row]].tolist(), skip_special=False)
+        said = reasoning_text(model, samples.reasoning.tokens[row])
+        wanted = said if row in own else moment.label.sentences[0]
+        assert text.endswith(f"<|cot_start|>{wanted}<|cot_end|><|traj_future_start|>")
+    spoken = [reasoning_text(model, samples.reasoning.tokens[row]) for row in own]
+    assert any(text != batch.moments[row].label.sentences[0] for row, text in zip(own, spoken, strict=True))
+    assert torch.equal(work.inputs["action"], stage.prepare(batch, 3).inputs["action"]), "what is right stays so"
+    assert torch.isfinite(stage(work)["flow"])
 
 
 def test_flow_times_have_the_released_distribution(model, corpus):
