@@ -282,5 +282,6 @@ def dataset(
     told = json.loads(summary)
     size = told["bytes"] / 1e6
     click.echo(f"wrote {output}: {told['samples']} samples of {told['drives']} drives, {size:.1f} MB")
-    for check, number in told["dropped"].items():
-        click.echo(f"{number:8} left out: {check}  (e.g. {told['examples'][check]})")
+    for group, what in (("dropped", "left out"), ("wordless", "without words")):
+        for check, number in told[group].items():
+            click.echo(f"{number:8} {what}: {check}  (e.g. {told['examples'][check]})")

@@ -215,7 +215,7 @@ def _run(
             )
         roles = stage.model.config.camera_roles
         held_out = None if validation is None else Corpus(find_shards([validation], unfinished=False), roles)
-        corpus = Corpus(shards, roles)
+        corpus = Corpus(shards, roles, wordless=stage.wordless)
         stage.check(corpus)
         if held_out is not None:
             corpus.check_apart_from(held_out)

@@ -29,7 +29,8 @@ TICKS = LAST + FUTURE
 
 @dataclass
 class Harvest:
-    """Samples of one drive as parts, and what was left out: counts by check, with one example of each.
+    """Samples of one drive as parts, and what they lack: moments that were left out, and samples without words, counted
+    by check, with one example of each.
 
     counts: kept samples by kind, decision and keyframe rule.
     """
@@ -37,10 +38,11 @@ class Harvest:
     samples: list[tuple[str, Members]] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     dropped: Counter[str] = field(default_factory=Counter)
+    wordless: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
 
-    def drop(self, check: str, what: str) -> None:
-        self.dropped[check] += 1
+    def lacks(self, check: str, what: str, counted: Counter[str]) -> None:
+        counted[check] += 1
         self.examples.setdefault(check, what)
 
 
@@ -62,18 +64,21 @@ def harvest(plan: DatasetPlan, kind: str, seed: int, variant: str) -> Harvest:
         world, expected = drive.world(tick), foreseen(episode, tick, FUTURE, rig)
         fault = _fault(expected.worlds[tick:])
         if fault is not None:
-            found.drop("unsafe_plan", f"{name}-{tick}: {fault}")
+            found.lacks("unsafe_plan", f"{name}-{tick}: {fault}", found.dropped)
             continue
         future = trajectory_of(expected.worlds[tick:])
         made = label(expected, tick, rig, plan.others)
         if not isinstance(made, Rejection):
             made = agreeing(made, world, future)
         if isinstance(made, Rejection):
-            found.drop(made.check, f"{name}-{tick}: {made.reason}")
-            continue
+            counted = found.dropped if made.wordless is None else found.wordless
+            found.lacks(made.check, f"{name}-{tick}: {made.reason}", counted)
+            if made.wordless is None:
+                continue
+            made = made.wordless
         place = world.scenario.route
         s, _ = place.path.project(world.ego.x, world.ego.y)
-        phrasing = zlib.crc32(f"{name}-{tick}".encode()) % len(made.sentences)
+        phrasing = zlib.crc32(f"{name}-{tick}".encode()) % max(len(made.sentences), 1)
         sample = Sample(
             kind, seed, variant, tick, rule, drive.observation(tick), place.navigation_at(s), future,
             made, phrasing, {} if labeller is None else drive.dense(tick, labeller, expected),

@@ -39,7 +39,8 @@ class Label:
     """The ground truth of one moment.
 
     components: the critical components, which every sentence names. sentences: all phrasings that pass the quality
-    checks, at least one. innocent: identities of things nearby that proved to cause nothing.
+    checks; none where no words suit what the expert does, right as that is. innocent: identities of things nearby that
+    proved to cause nothing.
     """
 
     decision: Decision
@@ -51,12 +52,14 @@ class Label:
 
 @dataclass(frozen=True)
 class Rejection:
-    """A moment that is not to be learned from. check: `unobserved` (a cause that no picture of the two seconds shows),
-    `no_trace` (nothing to be said with the vocabulary), `inconsistent` (the expert's motion belies every phrasing), or
-    the quality check that every phrasing fails."""
+    """A moment that no words are to be learned from. check: `unobserved` (a cause that no picture of the two seconds
+    shows), `no_trace` (nothing to be said with the vocabulary), `inconsistent` (the expert's motion belies every
+    phrasing), or the quality check that every phrasing fails. wordless: what is known of a moment whose plan rests on
+    what was seen, a label without sentences."""
 
     check: str
     reason: str
+    wordless: Label | None = None
 
 
 def label(episode: Episode, tick: int, rig: Rig, others: int = 1) -> Label | Rejection:
@@ -69,21 +72,10 @@ def label(episode: Episode, tick: int, rig: Rig, others: int = 1) -> Label | Rej
         unseen = [cause.id for cause in explained.causes if cause.proximate and not cause.observed]
         return Rejection("unobserved", f"{', '.join(unseen)} at tick {tick}")
     components = explained.components[:MAX_COMPONENTS]
-    try:
-        candidates = phrasings(explained.decision, components)
-    except VocabularyError as error:
-        return Rejection("no_trace", str(error))
-    causes = [cause.component for cause in explained.causes]
-    observed = [cause.component for cause in explained.causes if cause.observed]
-    checked = {text: failed_checks(text, explained.decision, causes, observed) for text in candidates}
-    sentences = tuple(text for text, failed in checked.items() if not failed)
-    if not sentences:
-        text, failed = next(iter(checked.items()))
-        return Rejection(str(failed[0].check), f"{failed[0].reason}: {text}")
-    return Label(
+    known = Label(
         explained.decision,
         components,
-        sentences,
+        (),
         tuple(
             CauseLabel(
                 cause.id, cause.component, cause.longitudinal, cause.lateral, cause.proximate, cause.preempted,
@@ -93,6 +85,18 @@ def label(episode: Episode, tick: int, rig: Rig, others: int = 1) -> Label | Rej
         ),
         explained.innocent,
     )  # fmt: skip
+    try:
+        candidates = phrasings(explained.decision, components)
+    except VocabularyError as error:
+        return Rejection("no_trace", str(error), known)
+    causes = [cause.component for cause in explained.causes]
+    observed = [cause.component for cause in explained.causes if cause.observed]
+    checked = {text: failed_checks(text, explained.decision, causes, observed) for text in candidates}
+    sentences = tuple(text for text, failed in checked.items() if not failed)
+    if not sentences:
+        text, failed = next(iter(checked.items()))
+        return Rejection(str(failed[0].check), f"{failed[0].reason}: {text}", known)
+    return replace(known, sentences=sentences)
 
 
 def agreeing(made: Label, world: World, future: Trajectory) -> Label | Rejection:
@@ -107,9 +111,10 @@ def agreeing(made: Label, world: World, future: Trajectory) -> Label | Rejection
     consistent = tuple(text for text, verdict in verdicts.items() if verdict.consistent)
     sentences = tuple(text for text in consistent if suits_speed(text, gain))
     if consistent and not sentences:
-        return Rejection("inconsistent", f"the speed grows by {gain:.1f} m/s: {consistent[0]}")
+        reason = f"the speed grows by {gain:.1f} m/s: {consistent[0]}"
+        return Rejection("inconsistent", reason, replace(made, sentences=()))
     if sentences:
         return replace(made, sentences=sentences)
     text, verdict = next(iter(verdicts.items()))
     axis = verdict.longitudinal if not verdict.longitudinal.agrees else verdict.lateral
-    return Rejection("inconsistent", f"{axis.reason}: {text}")
+    return Rejection("inconsistent", f"{axis.reason}: {text}", replace(made, sentences=()))

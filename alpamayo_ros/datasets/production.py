@@ -105,9 +105,10 @@ def _is_done(folder: Path, index: int) -> bool:
 
 def _write_shard(folder: Path, index: int, harvested: list[Harvest]) -> None:
     content = pack(sample for drive in harvested for sample in drive.samples)
-    dropped, counts, examples = Counter[str](), Counter[str](), dict[str, str]()
+    dropped, wordless, counts, examples = Counter[str](), Counter[str](), Counter[str](), dict[str, str]()
     for drive in harvested:
         dropped.update(drive.dropped)
+        wordless.update(drive.wordless)
         counts.update(drive.counts)
         examples = {**drive.examples, **examples}
     summary = {
@@ -115,6 +116,7 @@ def _write_shard(folder: Path, index: int, harvested: list[Harvest]) -> None:
         "samples": sum(len(drive.samples) for drive in harvested),
         "sha256": hashlib.sha256(content).hexdigest(),
         "dropped": dict(sorted(dropped.items())),
+        "wordless": dict(sorted(wordless.items())),
         "counts": dict(sorted(counts.items())),
         "examples": dict(sorted(examples.items())),
     }
@@ -126,13 +128,14 @@ def _write_shard(folder: Path, index: int, harvested: list[Harvest]) -> None:
 
 def _sum(folder: Path, count: int) -> dict[str, Any]:
     shards, drives = {}, 0
-    dropped, counts, examples = Counter[str](), Counter[str](), dict[str, str]()
+    dropped, wordless, counts, examples = Counter[str](), Counter[str](), Counter[str](), dict[str, str]()
     for index in range(count):
         path = shard_path(folder, index)
         told = json.loads(path.with_suffix(".json").read_text())
         shards[path.name] = {"samples": told["samples"], "sha256": told["sha256"], "bytes": path.stat().st_size}
         drives += told["drives"]
         dropped.update(told["dropped"])
+        wordless.update(told["wordless"])
         counts.update(told["counts"])
         examples = {**told["examples"], **examples}
     return {
@@ -141,6 +144,7 @@ def _sum(folder: Path, count: int) -> dict[str, Any]:
         "samples": sum(shard["samples"] for shard in shards.values()),
         "bytes": sum(shard["bytes"] for shard in shards.values()),
         "dropped": dict(sorted(dropped.items())),
+        "wordless": dict(sorted(wordless.items())),
         "counts": dict(sorted(counts.items())),
         "examples": dict(sorted(examples.items())),
         "shards": shards,

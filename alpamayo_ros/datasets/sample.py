@@ -43,9 +43,9 @@ _FUTURE = ("positions", "rotations", "speeds", "accelerations", "curvatures")
 class Sample:
     """A moment of a drive: what was seen, what the expert did next, and why.
 
-    keyframe: the rule that chose the moment, None for a regular time. phrasing: index of one of `label.sentences`, for
-    readers that learn one; `alpamayo train` has a key for it in its recipe. navigation: the instruction at t0; not in
-    the observation, because not every model takes one.
+    keyframe: the rule that chose the moment, None for a regular time. phrasing: index of one of `label.sentences`, if
+    there is any, for readers that learn one; `alpamayo train` has a key for it in its recipe. navigation: the
+    instruction at t0; not in the observation, because not every model takes one.
     dense: labels of the newest frame by camera, empty where none were asked for; on disk as float16.
     """
 
@@ -67,8 +67,8 @@ class Sample:
 
     @property
     def reasoning(self) -> str:
-        """The Chain of Causation, as `phrasing` says."""
-        return self.label.sentences[self.phrasing]
+        """The Chain of Causation, as `phrasing` says; empty where no words suit."""
+        return self.label.sentences[self.phrasing] if self.label.sentences else ""
 
 
 def encode(sample: Sample, picture: str = "jpg", quality: int = 95) -> Members:

@@ -88,15 +88,16 @@ class Batch:
 class Corpus:
     """All samples of some shards, in their order."""
 
-    def __init__(self, shards: Sequence[Path], roles: Sequence[int]) -> None:
-        """roles: cameras that the model takes. Raises TrainingError or DatasetError."""
+    def __init__(self, shards: Sequence[Path], roles: Sequence[int], *, wordless: bool = False) -> None:
+        """roles: cameras that the model takes. wordless: with those samples that have no sentence. Raises TrainingError
+        or DatasetError."""
         self.shards = tuple(shards)
         self._cameras = [CameraRole(role).label for role in roles]
         self._files = [path.open("rb") for path in shards]
         self._dense: dict[int, np.ndarray] = {}
         self.moments: list[Moment] = []
         for number, path in enumerate(tqdm(shards, desc="reading", unit="shard", disable=None)):
-            self.moments += _read_shard(number, path)
+            self.moments += [m for m in _read_shard(number, path) if wordless or m.label.sentences]
         if not self.moments:
             raise TrainingError("the data hold no sample; give a folder that `alpamayo simulate dataset` wrote")
 

@@ -9,8 +9,8 @@ car that was to stop reverses. The weights depend on nothing but what the expert
 the mean of x − ε, stays the same.
 
 On the road the expert reads what the model says, which is not always true; one that never read a wrong sentence does
-what it says, whatever is to be seen. With `own_words`, a part of the rows is read behind the model's own sentence, and
-what is right to do there stays what it is.
+what it says, whatever is to be seen. With `own_words`, a part of the rows is read behind the model's own sentence, as
+are all that no true one suits, and what is right to do there stays what it is.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class ExpertStage(Stage):
 
     def __init__(self, model: AlpamayoModel, recipe: ExpertRecipe) -> None:
         super().__init__(model, recipe)
+        self.wordless = recipe.own_words > 0
         for part in (model.expert, model.action_in_proj, model.action_out_proj):
             part.requires_grad_(True)
 
@@ -71,7 +72,11 @@ class ExpertStage(Stage):
             "times": moments.float().to(device),
             "noise": noise.float().to(device),
             "weights": self.action_weights(speed).to(device),
-            "own": [row for row, draw in enumerate(draws) if draw.random() < self.recipe.own_words],
+            "own": [
+                row
+                for row, (draw, choice) in enumerate(zip(draws, choices, strict=True))
+                if draw.random() < self.recipe.own_words or (self.wordless and not choice.sentence)
+            ],
             "moments": batch.moments,
             "choices": choices,
         }
@@ -85,7 +90,7 @@ class ExpertStage(Stage):
 
     @torch.no_grad()
     def act(self, work: Work) -> Work:
-        """Put the model's own sentences where they are to be read. One that it does not end stays the true one."""
+        """Put the model's own sentences where they are to be read. Where it comes to no end, the true one stays."""
         inputs, own = work.inputs, work.inputs["own"]
         if not own:
             return work

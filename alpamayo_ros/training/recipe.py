@@ -156,7 +156,8 @@ class ExpertRecipe(ImitationRecipe):
     weighting: `uniform`; `acceleration`: an error of curvature counts as the lateral acceleration that it makes; or
         `motion`: so do the errors of speed and position that follow (see `expert_stage`).
     reasoning: 1, or 0 for a model that learns trajectories only.
-    own_words: part of the rows that are read behind the sentence that the model says there itself.
+    own_words: part of the rows that are read behind the sentence that the model says there itself; above 0, so are
+        samples that have no sentence.
     """
 
     times_per_sample: int = 1

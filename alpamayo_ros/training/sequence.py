@@ -54,7 +54,8 @@ class Sequences:
 
 @dataclass(frozen=True)
 class Choice:
-    """What is drawn for one moment in one step: which sentence is learned, and whether navigation is left out."""
+    """What is drawn for one moment in one step: which sentence is learned, empty where there is none, and whether
+    navigation is left out."""
 
     sentence: str
     navigation: str | None
@@ -73,8 +74,9 @@ def drawn(batch: Batch, step: int, recipe: ImitationRecipe) -> tuple[Batch, list
 
 
 def choose(moment: Moment, draw: np.random.Generator, phrasing: str, navigation_dropout: float) -> Choice:
-    which, dropped = int(draw.integers(len(moment.label.sentences))), draw.random() < navigation_dropout
-    sentence = moment.label.sentences[which if phrasing == "drawn" else 0]
+    sentences = moment.label.sentences or ("",)
+    which, dropped = int(draw.integers(len(sentences))), draw.random() < navigation_dropout
+    sentence = sentences[which if phrasing == "drawn" else 0]
     return Choice(sentence, None if dropped else moment.navigation)
 
 

@@ -31,6 +31,8 @@ class Stage(nn.Module, ABC):
     name: str
     dense = False
     """Whether it reads dense labels."""
+    wordless = False
+    """Whether it can learn from samples that have no sentence."""
     passes = 1
     """Optimiser steps on the same samples, all within one step of the run."""
 

@@ -101,8 +101,9 @@ def test_samples_come_back_as_they_were_made(written):
         assert sample.observation.cameras[0].images.shape == (4, 48, 64, 3)
         assert sample.observation.ego_history.positions.shape == (16, 3)
         assert sample.future.positions.shape == (64, 3)
-        assert sample.reasoning in sample.label.sentences
-        assert parse(sample.reasoning).decision == sample.label.decision
+        if sample.label.sentences:
+            assert sample.reasoning in sample.label.sentences
+            assert parse(sample.reasoning).decision == sample.label.decision
         assert all(cause.observed for cause in sample.label.causes if cause.proximate)
     one = samples[0]
     drive = Drive.by_expert(one.kind, one.seed, one.variant, default_rig(64, 48))
@@ -174,6 +175,17 @@ def test_an_unsafe_plan_teaches_nothing(monkeypatch):
     assert not made.samples
     assert dict(made.dropped) == {"unsafe_plan": 5}
     assert made.examples["unsafe_plan"] == "open_road-nominal-3-15: front collision with car-0"
+
+
+def test_where_no_words_suit_the_plan_is_kept_without_them():
+    made = harvest(plan(kinds=("on_ramp",), every=10), "on_ramp", 221, "nominal")
+    samples = [decode(*sample) for sample in made.samples]
+    wordless = [sample for sample in samples if not sample.label.sentences]
+    assert made.wordless["inconsistent"] == len(wordless) > 0
+    assert {sample.reasoning for sample in wordless} == {""}
+    assert all(sample.label.decision.lateral is not None for sample in wordless)
+    hidden = harvest(plan(kinds=("on_ramp",), every=30), "on_ramp", 221, "challenging")
+    assert hidden.dropped["unobserved"] > 0, "a plan for what nobody can see is none to learn"
 
 
 def test_a_road_that_ends_after_the_scenario_ends_no_earlier_plan():

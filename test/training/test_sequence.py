@@ -7,7 +7,11 @@ import pytest
 import torch
 from recipes import expert, sft
 
+from alpamayo_ros.datasets.dataset import Dataset
+from alpamayo_ros.datasets.sample import Sample, encode
+from alpamayo_ros.datasets.shard import pack
 from alpamayo_ros.policy import DrivingPolicy, reasoning_text
+from alpamayo_ros.training.corpus import Corpus
 from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.training.expert_stage import ExpertStage
 from alpamayo_ros.training.sequence import REASONING, TRAJECTORY, Memory, choose, disguised, select, streams
@@ -148,6 +152,32 @@ def test_the_expert_can_learn_behind_what_the_model_says_itself(corpus, share):
     assert any(text != batch.moments[row].label.sentences[0] for row, text in zip(own, spoken, strict=True))
     assert torch.equal(work.inputs["action"], stage.prepare(batch, 3).inputs["action"]), "what is right stays so"
     assert torch.isfinite(stage(work)["flow"])
+
+
+def test_where_no_words_suit_the_expert_reads_the_models_own(corpus):
+    model = DrivingPolicy.from_pretrained("alpamayo-tiny").model
+    batch = corpus.batch(range(3), dense=False)
+    moments = tuple(replace(moment, label=replace(moment.label, sentences=())) for moment in batch.moments)
+    stage = ExpertStage(model, expert(own_words=0.01))
+    assert stage.wordless
+    assert not ExpertStage(model, expert()).wordless
+    work = stage.act(stage.prepare(replace(batch, moments=moments), 3))
+    samples = speak(model, batch.images, moments, autoregressive=False)
+    for row in range(3):
+        ids = work.inputs["sequences"].ids[row, : work.inputs["sequences"].lengths[row]].tolist()
+        said = reasoning_text(model, samples.reasoning.tokens[row])
+        assert said
+        assert model.tokenizer.decode(ids, skip_special=False).endswith(f"{said}<|cot_end|><|traj_future_start|>")
+
+
+def test_samples_without_words_are_read_where_that_is_asked(data, tmp_path):
+    sample = next(iter(Dataset.open(data)))
+    silent = Sample(**{**vars(sample), "tick": sample.tick + 1, "label": replace(sample.label, sentences=())})
+    shard = tmp_path / "shard-000000.tar"
+    shard.write_bytes(pack((one.key, encode(one)) for one in (sample, silent)))
+    (tmp_path / "plan.json").write_bytes((data / "plan.json").read_bytes())
+    assert [moment.key for moment in Corpus([shard], (0,)).moments] == [sample.key]
+    assert [moment.key for moment in Corpus([shard], (0,), wordless=True).moments] == [sample.key, silent.key]
 
 
 def test_flow_times_have_the_released_distribution(model, corpus):
