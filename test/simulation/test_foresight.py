@@ -63,7 +63,7 @@ def test_where_nothing_begins_it_is_the_drive_itself(kind: str) -> None:
 
 
 def test_what_lies_ahead_unseen_is_not_there() -> None:
-    drive = drive_expert(build("debris", 221, "challenging"), ticks=264)
+    drive = drive_expert(build("debris", 221, "challenging"), ticks=121)
     tick = 40
     assert not any(visible(world, "debris-0", RIG) for world in drive.worlds[: tick + 1])
     assert judged(drive, tick) == "unobserved"
@@ -75,7 +75,7 @@ def test_what_lies_ahead_unseen_is_not_there() -> None:
 
 
 def test_who_is_beside_or_behind_unseen_is_still_there() -> None:
-    drive = drive_expert(build("on_ramp", 221, "challenging"), ticks=264)
+    drive = drive_expert(build("on_ramp", 221, "challenging"), ticks=81)
     assert judged(foreseen(drive, 80, 64, RIG), 80) == "unobserved", "nobody can say for whom he waits"
 
 
@@ -90,12 +90,12 @@ def test_who_is_beside_or_behind_unseen_is_still_there() -> None:
     ],
 )
 def test_what_is_seen_ahead_is_said_before_it_is_done(kind: str, variant: str, tick: int, words: str) -> None:
-    drive = drive_expert(build(kind, 221, variant), ticks=264)
+    drive = drive_expert(build(kind, 221, variant), ticks=tick + 1)
     assert words in judged(foreseen(drive, tick, 64, RIG), tick).lower()
 
 
 def test_the_last_of_a_lane_change_is_keeping_the_lane() -> None:
-    drive = drive_expert(build("lane_drop", 221), ticks=264)
+    drive = drive_expert(build("lane_drop", 221), ticks=110)
     tick = 100
     assert {intent.lateral for intent in drive.intents[tick : tick + 9]} == {LateralDecision.LANE_CHANGE_LEFT}
     assert judged(foreseen(drive, tick, 64, RIG), tick).startswith("Keep lane")
@@ -104,7 +104,7 @@ def test_the_last_of_a_lane_change_is_keeping_the_lane() -> None:
 
 @pytest.mark.parametrize(("seed", "tick"), [(9, 54), (10, 40)])
 def test_a_lane_change_that_has_begun_goes_on(seed: int, tick: int) -> None:
-    drive = drive_expert(build("construction", seed, "challenging"), ticks=264)
+    drive = drive_expert(build("construction", seed, "challenging"), ticks=tick + 64)
     expected = foreseen(drive, tick, 64, RIG)
     assert judged(expected, tick) == "unobserved", "the works are announced, and hidden in the fog or the night"
     assert expected.intents[tick:] == drive.intents[tick : tick + 64]
@@ -114,6 +114,6 @@ def test_a_lane_change_that_has_begun_goes_on(seed: int, tick: int) -> None:
     ("kind", "seed", "tick"), [("stop_sign", 3, 126), ("crosswalk", 1, 113), ("yield_sign", 2, 100)]
 )
 def test_who_drives_on_within_the_second_is_not_said_to_stop(kind: str, seed: int, tick: int) -> None:
-    drive = drive_expert(build(kind, seed), ticks=264)
+    drive = drive_expert(build(kind, seed), ticks=tick + 1)
     assert drive.worlds[tick].ego.speed < 2.0
     assert "resume the target speed" in judged(foreseen(drive, tick, 64, RIG), tick).lower()
