@@ -124,13 +124,14 @@ class SftRecipe(ImitationRecipe):
 
     reasoning, trajectory: weights of the two mean cross-entropies; reasoning 0 leaves the Chain of Causation out of the
         sequence (trajectory only). trajectory_share: part of every batch whose trajectory tokens are read; their mean
-        is taken over these alone.
+        is taken over these alone. hidden_trajectories: part of them whose tokens are said without being read.
     dense: weight of the dense labels at the first step; it falls to 0 as a cosine over the run.
     """
 
     reasoning: float = 1.0
     trajectory: float = 1.0
     trajectory_share: float = 1.0
+    hidden_trajectories: float = 0.0
     dense: float = 0.0
 
     def _rules(self) -> dict[str, bool]:
@@ -140,6 +141,7 @@ class SftRecipe(ImitationRecipe):
                 min(self.reasoning, self.trajectory, self.dense) >= 0 and self.reasoning + self.trajectory > 0
             ),
             "trajectory_share must be in (0, 1]": 0 < self.trajectory_share <= 1,
+            "hidden_trajectories must be in [0, 1]": 0 <= self.hidden_trajectories <= 1,
             "without reasoning, trajectory_share must be 1": self.reasoning > 0 or self.trajectory_share == 1,
             "trajectory_share of batch_size must be one sample or more": self.batch_size * self.trajectory_share >= 1,
             "with sharding fsdp, micro_batch or trajectory_share must be 1 (each process reads as often)": (

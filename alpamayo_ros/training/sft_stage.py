@@ -1,4 +1,8 @@
-"""Stage 1: the vision-language model learns to give its reasons and then its trajectory, as text and as tokens."""
+"""Stage 1: the vision-language model learns to give its reasons and then its trajectory, as text and as tokens.
+
+A trajectory token is nearly told by the one before: most of a loss behind true ones is learned by copying, little of it
+from pictures. Of `hidden_trajectories` only the words are read, and each token is said from what was seen.
+"""
 
 from __future__ import annotations
 
@@ -43,18 +47,20 @@ class SftStage(Stage):
 
     def prepare(self, batch: Batch, step: int) -> Work:
         rows, grids = self.pictures(batch)
-        batch, choices, _ = drawn(batch, step, self.recipe)
+        batch, choices, draws = drawn(batch, step, self.recipe)
+        hidden = torch.tensor([draw.random() < self.recipe.hidden_trajectories for draw in draws])
         # Evenly over the batch, so that every step has its part of them.
         share = self.recipe.trajectory_share
         whole = [math.floor((place + 1) * share) > math.floor(place * share) for place in batch.places]
         bins = self._bins(batch)
-        groups: list[tuple[Tensor, Sequences]] = []
+        groups: list[tuple[Tensor, Tensor, Sequences]] = []
         endings: tuple[tuple[bool, Ending], ...] = ((True, "whole"), (False, "trajectory_start"))
         for wanted, ending in endings:
             members = [row for row, is_whole in enumerate(whole) if is_whole == wanted]
             if members:
-                groups.append((torch.tensor(members), self._sequences(batch, members, choices, grids, bins, ending)))
-        parts = [sequences.parts for _, sequences in groups]
+                sequences = self._sequences(batch, members, choices, grids, bins, ending)
+                groups.append((torch.tensor(members), self._read(sequences, hidden[members]), sequences))
+        parts = [sequences.parts for *_, sequences in groups]
         counts = {
             "reasoning": sum(int((part == REASONING).sum()) for part in parts),
             "trajectory": sum(int((part == TRAJECTORY).sum()) for part in parts),
@@ -88,14 +94,19 @@ class SftStage(Stage):
             reasoning=self.recipe.reasoning > 0,
         ).to(self.model.device)
 
+    def _read(self, sequences: Sequences, hidden: Tensor) -> Tensor:
+        """The ids (R, L) that are read: of `hidden` rows (R,), the release's placeholder in place of every token."""
+        tokenizer = self.model.tokenizer
+        bins = sequences.ids - tokenizer.future_bin_0
+        valued = (bins >= 0) & (bins < self.model.config.future_tokens.num_bins) & (sequences.parts == TRAJECTORY)
+        return sequences.ids.masked_fill(valued & hidden.to(bins.device)[:, None], tokenizer.special_ids["traj_future"])
+
     def forward(self, work: Work) -> dict[str, Tensor]:
         grids, samples = work.inputs["grids"], work.inputs["samples"]
         features = self.model.vlm.encode_images(work.inputs["rows"], grids)
         sums = {name: features.tokens.new_zeros(()) for name in ("reasoning", "trajectory")}
-        for members, sequences in work.inputs["groups"]:
-            hidden = self.model.vlm(
-                sequences.ids, sequences.positions, Memory(), "causal", select(features, members, samples)
-            )
+        for members, read, sequences in work.inputs["groups"]:
+            hidden = self.model.vlm(read, sequences.positions, Memory(), "causal", select(features, members, samples))
             # The token in a column is said by the state in the column before.
             for name, part in (("reasoning", REASONING), ("trajectory", TRAJECTORY)):
                 said = sequences.parts[:, 1:] == part

@@ -45,6 +45,7 @@ def test_the_shipped_recipes_are_read(name, table, kind):
         ({"precision": '"half"'}, "precision must be one of float32, bfloat16"),
         ({"trajectory_share": "0.0"}, "trajectory_share must be in"),
         ({"reasoning": "0.0", "trajectory_share": "0.5"}, "without reasoning, trajectory_share must be 1"),
+        ({"hidden_trajectories": "1.5"}, "hidden_trajectories must be in"),
         ({"phrasing": '"all"'}, "phrasing must be one of"),
         ({"final_learning_rate": "1.0"}, "final_learning_rate must be from 0 to learning_rate"),
         ({"warmup_steps": "11"}, "warmup_steps must be from 0 to steps"),

@@ -47,7 +47,7 @@ def batch(corpus):
 def test_the_language_model_learns_what_it_will_be_asked(model, batch):
     stage = SftStage(model, sft(navigation_dropout=0.0, trajectory_share=1.0, phrasing="first"))
     work = stage.prepare(batch, 0)
-    [(members, sequences)] = work.inputs["groups"]
+    [(members, _, sequences)] = work.inputs["groups"]
     features = select(model.vlm.encode_images(work.inputs["rows"], work.inputs["grids"]), members, len(batch))
     hidden = model.vlm(sequences.ids, sequences.positions, Memory(), "causal", features)
     context, lengths = prompted(model, batch)
@@ -66,7 +66,7 @@ def test_the_language_model_learns_what_it_will_be_asked(model, batch):
 def test_answers_hold_the_sentence_and_the_trajectory(model, batch):
     stage = SftStage(model, sft(trajectory_share=1.0, phrasing="first"))
     work = stage.prepare(batch, 0)
-    [(_, sequences)] = work.inputs["groups"]
+    [(_, _, sequences)] = work.inputs["groups"]
     for row, moment in enumerate(batch.moments):
         said = sequences.ids[row, : sequences.lengths[row]]
         parts = sequences.parts[row, : sequences.lengths[row]]
@@ -81,9 +81,29 @@ def test_answers_hold_the_sentence_and_the_trajectory(model, batch):
     assert work.counts["trajectory"] == 130 * len(batch)
 
 
+@torch.no_grad()
+def test_a_hidden_trajectory_is_said_without_being_read(model, batch):
+    recipe = {"trajectory_share": 1.0, "phrasing": "first", "navigation_dropout": 0.0}
+    stage = SftStage(model, sft(hidden_trajectories=1.0, **recipe))
+    work = stage.prepare(batch, 0)
+    [(members, read, sequences)] = work.inputs["groups"]
+    hidden, special = sequences.ids != read, model.tokenizer.special_ids
+    assert read[hidden].unique().tolist() == [special["traj_future"]]
+    assert hidden.sum(dim=1).tolist() == [128] * len(batch)
+    assert int(sequences.ids[0, hidden[0].nonzero()[0] - 1]) == special["traj_future_start"]
+    # What is not read is said all the same.
+    features = select(model.vlm.encode_images(work.inputs["rows"], work.inputs["grids"]), members, len(batch))
+    states = model.vlm(read, sequences.positions, Memory(), "causal", features)[:, :-1]
+    told = -model.vlm.logits(states).log_softmax(-1).gather(-1, sequences.ids[:, 1:, None])[..., 0]
+    wanted = told[sequences.parts[:, 1:] == TRAJECTORY].sum()
+    torch.testing.assert_close(stage.forward(work)["trajectory"], wanted, rtol=1e-4, atol=1e-3)
+    [(_, read, sequences)] = SftStage(model, sft(**recipe)).prepare(batch, 0).inputs["groups"]
+    assert torch.equal(read, sequences.ids)
+
+
 def test_without_reasoning_the_chain_ends_at_once(model, batch):
     stage = SftStage(model, sft(reasoning=0.0, trajectory_share=1.0))
-    [(_, sequences)] = stage.prepare(batch, 0).inputs["groups"]
+    [(_, _, sequences)] = stage.prepare(batch, 0).inputs["groups"]
     special = model.tokenizer.special_ids
     opening = sequences.ids[0].tolist().index(special["cot_start"])
     # What the engine puts there when it is to skip the reasoning.
