@@ -25,7 +25,9 @@ from alpamayo_ros.simulation.scenarios import HELD_OUT
 from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.types import CameraRole
 
-DENSE_FIELDS = ("classes", "brake", "indicator", "lit", "lamps", "lane_edges", "path", "distance", "motion")
+DENSE_FIELDS = (
+    "classes", "brake", "indicator", "lit", "lamps", "lane_edges", "path", "distance", "motion", "ranges", "across"
+)  # fmt: skip
 """Of DenseLabels, in the order of the channels of `Batch.dense`."""
 
 

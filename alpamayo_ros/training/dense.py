@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from alpamayo_ros.simulation.cameras.labels import FARTHEST, Seen
+from alpamayo_ros.simulation.cameras.labels import FARTHEST, LOCATED, Seen
 from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.vla.config import ModelConfig, VisionConfig
 from alpamayo_ros.vla.vision import VisionFeatures
@@ -26,10 +26,20 @@ PRESENCES = (
 )  # fmt: skip
 """What is either in a patch or not."""
 _SHARES = _CLASSES + len(PRESENCES) - len(_SMALL)
+_POSITIONS = _SHARES + 3
+"""Where distance and motion begin among the channels of the labels, and where ranges do."""
 _FULL = 8.0
 """A thing is fully present in a patch from an eighth of its pixels on: what matters is often small."""
 _POSITIVE_WEIGHT = 4.0
 _FAST = 10.0
+_LOCATED = [
+    PRESENCES.index(name) for name in (*(kind.name.lower() for kind in LOCATED), "edge_left", "edge_right", "path")
+]
+"""Presences that are located across a block, in the order of the labels; of the first ones the range is told too."""
+_POSITION_WEIGHT = 5.0
+"""Few blocks have anything to locate."""
+OUTPUTS = _CLASSES + len(PRESENCES) + 3 + len(LOCATED) + len(_LOCATED)
+"""For a patch: classes, presences, distance and motion, then ranges and places across."""
 
 
 class DenseHead(nn.Module):
@@ -40,7 +50,7 @@ class DenseHead(nn.Module):
         self.patches = config.spatial_merge_size**2
         size = config.out_hidden_size * (1 + len(config.deepstack_visual_indexes))
         self.norm = nn.LayerNorm(size)
-        self.out = nn.Linear(size, self.patches * (_CLASSES + len(PRESENCES) + 3))
+        self.out = nn.Linear(size, self.patches * OUTPUTS)
 
     def forward(self, features: VisionFeatures) -> Tensor:
         """(M × patches of a merge, outputs) in the order of the rows of patches."""
@@ -74,14 +84,30 @@ def dense_rows(labels: Tensor, grid: tuple[int, int], config: ModelConfig) -> Te
 
 def dense_loss(outputs: Tensor, labels: Tensor) -> Tensor:
     """Sum over rows of patches of what `outputs` miss of `labels` (rows, channels)."""
-    kinds, presences, rest = torch.split(outputs, [_CLASSES, len(PRESENCES), 3], dim=-1)
+    kinds, presences, rest, positions = _split(outputs)
     share = labels[:, :_CLASSES]
     loss = -(share * F.log_softmax(kinds, dim=-1)).sum()
     weight = torch.full((), _POSITIVE_WEIGHT, device=outputs.device)
     loss = loss + F.binary_cross_entropy_with_logits(presences, present(labels), reduction="sum", pos_weight=weight)
     distance = torch.log1p(labels[:, _SHARES]) / math.log1p(FARTHEST)
-    wanted = torch.cat([distance[:, None], labels[:, _SHARES + 1 :] / _FAST], dim=-1)
-    return loss + 2.0 * F.smooth_l1_loss(rest, wanted, reduction="sum", beta=0.1)
+    wanted = torch.cat([distance[:, None], labels[:, _SHARES + 1 : _POSITIONS] / _FAST], dim=-1)
+    loss = loss + 2.0 * F.smooth_l1_loss(rest, wanted, reduction="sum", beta=0.1)
+    wanted, there = located(labels)
+    missed = F.smooth_l1_loss(positions, wanted, reduction="none", beta=0.1)
+    return loss + _POSITION_WEIGHT * (missed * there).sum()
+
+
+def _split(outputs: Tensor) -> tuple[Tensor, ...]:
+    """Classes, presences, distance and motion, positions."""
+    return torch.split(outputs, [_CLASSES, len(PRESENCES), 3, OUTPUTS - _CLASSES - len(PRESENCES) - 3], dim=-1)
+
+
+def located(labels: Tensor) -> tuple[Tensor, Tensor]:
+    """What is to be said of positions, (rows, 4 + 7): logarithms of ranges in metres, then parts of a block; and how
+    far there is anything that has one, 0 to 1."""
+    ranges, across = labels[:, _POSITIONS : _POSITIONS + len(LOCATED)], labels[:, _POSITIONS + len(LOCATED) :]
+    there = present(labels)[:, _LOCATED]
+    return torch.cat([torch.log(ranges), across], dim=-1), torch.cat([there[:, : len(LOCATED)], there], dim=-1)
 
 
 def present(labels: Tensor) -> Tensor:
@@ -90,20 +116,32 @@ def present(labels: Tensor) -> Tensor:
     return (torch.cat([small, labels[:, _CLASSES:_SHARES]], dim=-1) * _FULL).clamp(max=1.0)
 
 
-class PresenceScore:
-    """Counts for the F1 of each presence: said at a probability of one half or more, true from half present on."""
+class SightScore:
+    """What validation tells of sight.
+
+    The F1 of each presence: said at a probability of one half or more, true from half present on. Errors of position
+    where something is at least half present: of ranges as a part of them, of places across in blocks.
+    """
 
     def __init__(self) -> None:
         self.counts = torch.zeros(3, len(PRESENCES))
+        self.errors = torch.zeros(2, len(LOCATED) + len(_LOCATED))
 
     def add(self, outputs: Tensor, labels: Tensor) -> None:
-        said, true = outputs[:, _CLASSES : _CLASSES + len(PRESENCES)] >= 0, present(labels) >= 0.5
+        _, presences, _, positions = _split(outputs)
+        said, true = presences >= 0, present(labels) >= 0.5
         self.counts += torch.stack([part.sum(0).float().cpu() for part in (said & true, said, true)])
+        wanted, there = located(labels)
+        there = (there >= 0.5).float()
+        self.errors += torch.stack([((positions - wanted).abs() * there).sum(0).cpu(), there.sum(0).cpu()])
 
     def figures(self) -> dict[str, float]:
-        """F1 of what occurs at all, and their mean."""
+        """Of what occurs at all, and the mean of the F1s."""
         both, said, true = self.counts
         found = {
             f"f1_{name}": float(2 * both[i] / (said[i] + true[i])) for i, name in enumerate(PRESENCES) if true[i] > 0
         }
-        return {"f1_mean": sum(found.values()) / max(len(found), 1), **found}
+        names = [PRESENCES[i] for i in _LOCATED]
+        keys = [*(f"range_error_{name}" for name in names[: len(LOCATED)]), *(f"across_error_{name}" for name in names)]
+        errors = {key: float(error / count) for key, error, count in zip(keys, *self.errors, strict=True) if count > 0}
+        return {"f1_mean": sum(found.values()) / max(len(found), 1), **found, **errors}

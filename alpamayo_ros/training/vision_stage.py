@@ -10,7 +10,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from alpamayo_ros.training.corpus import Batch, Corpus
-from alpamayo_ros.training.dense import DenseHead, PresenceScore, dense_loss, dense_rows, newest
+from alpamayo_ros.training.dense import DenseHead, SightScore, dense_loss, dense_rows, newest
 from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.training.recipe import VisionRecipe
 from alpamayo_ros.training.stage import Stage, Work, chosen_numbers
@@ -51,7 +51,7 @@ class VisionStage(Stage):
 
     @torch.no_grad()
     def validate(self, corpus: Corpus) -> dict[str, float]:
-        numbers, score, loss, count = chosen_numbers(corpus, self.recipe.validation_samples), PresenceScore(), 0.0, 0
+        numbers, score, loss, count = chosen_numbers(corpus, self.recipe.validation_samples), SightScore(), 0.0, 0
         for start in range(0, len(numbers), self.recipe.micro_batch):
             batch = corpus.batch(numbers[start : start + self.recipe.micro_batch], dense=True)
             work = self.prepare(batch, 0)

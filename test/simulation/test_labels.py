@@ -5,6 +5,7 @@ import pytest
 
 from alpamayo_ros.simulation.actor import Actor, ActorKind, Blinker
 from alpamayo_ros.simulation.cameras import Labeller, Renderer, Seen
+from alpamayo_ros.simulation.cameras.labels import FARTHEST
 from alpamayo_ros.simulation.episode import drive_expert
 from alpamayo_ros.simulation.road import Lamp
 from alpamayo_ros.simulation.scenarios import build
@@ -56,6 +57,35 @@ def test_states_of_vehicles(labeller: Labeller) -> None:
     np.testing.assert_allclose(busy.distance[there].min(), 12.0 - 2.25, atol=0.5)
 
 
+def test_what_matters_is_located_within_its_block() -> None:
+    renderer, state = Renderer(default_rig(160, 96), supersampling=1), with_car(world(), 14.0, d=0.5)
+    labels, pixels = (Labeller(renderer, block).label(state, FRONT) for block in (8, 1))
+    ours = pixels.classes[..., Seen.VEHICLE], *np.moveaxis(pixels.lane_edges, -1, 0), pixels.path
+    for label, shown in zip(np.moveaxis(labels.across, -1, 0)[[1, 4, 5, 6]], ours, strict=True):
+        blocks = shown.reshape(12, 8, 20, 8).sum(axis=1)
+        there = blocks.sum(axis=-1) > 0
+        columns = (blocks * (np.arange(8) - 3.5) / 8).sum(axis=-1)[there] / blocks.sum(axis=-1)[there]
+        np.testing.assert_allclose(label[there], columns, atol=1e-5)
+        assert np.abs(columns).max() > 0.2
+        assert not label[~there].any()
+    there = labels.classes[..., Seen.VEHICLE] > 0
+    np.testing.assert_allclose(labels.ranges[there][:, 1], 14.0 - 2.25, atol=0.6)
+    assert labels.ranges[~there][:, 1].min() == FARTHEST
+
+
+def test_the_range_of_a_stop_line_is_that_of_its_near_edge(labeller: Labeller) -> None:
+    """It is thinner than a pixel, and shows all the same."""
+    scenario = replace(build("stop_sign", 4), weather=Weather.CLEAR, daylight=Daylight.DAY)
+    route, line = scenario.route, scenario.route.stops[0].s
+    ranges = []
+    for state in drive_expert(scenario, ticks=110).worlds[68:101:8]:
+        labels = labeller.label(replace(state, actors=[]), CameraRole.FRONT_TELE_30)
+        s, _ = route.path.project(state.ego.x, state.ego.y)
+        ranges.append((line - s, labels.ranges[..., 0].min()))
+    assert [away for away, _ in ranges] == pytest.approx([29.2, 23.8, 19.2, 15.4, 12.2], abs=0.5)
+    np.testing.assert_allclose(*zip(*ranges, strict=True), atol=0.7)
+
+
 def test_lane_edges_are_left_and_right_and_the_path_is_between(labeller: Labeller) -> None:
     labels = labeller.label(replace(world(), actors=[]), FRONT)
     columns = np.arange(20)
@@ -80,7 +110,18 @@ def test_labels_of_a_whole_drive_are_finite(labeller: Labeller) -> None:
     for state in drive.worlds[::30]:
         for role in labeller.renderer.rig.roles:
             labels = labeller.label(state, role)
-            for name in ("classes", "brake", "indicator", "lamps", "motion", "distance", "lane_edges", "path"):
+            for name in (
+                "classes",
+                "brake",
+                "indicator",
+                "lamps",
+                "motion",
+                "distance",
+                "lane_edges",
+                "path",
+                "ranges",
+                "across",
+            ):
                 assert np.isfinite(getattr(labels, name)).all()
 
 

@@ -1,7 +1,7 @@
 """Dense labels beside a picture, by pixel block: what a vision tower can be taught to see.
 
-The things are drawn once more, with their numbers instead of their colours and at the picture's own resolution, so that
-labels and pixels agree to the pixel; then blocks are summed up.
+The things are drawn once more, with their numbers instead of their colours and at the resolution at which pictures are
+drawn, so that both agree to the pixel and a stop line shows that is thinner than one; then blocks are summed up.
 """
 
 from __future__ import annotations
@@ -46,6 +46,10 @@ class Seen(IntEnum):
     SIGN = 11
 
 
+LOCATED = (Seen.CROSSWALK_OR_LINE, Seen.VEHICLE, Seen.VULNERABLE, Seen.OBSTACLE)
+"""What a car has to stop for or pass: how far, and on which side, to a part of a block."""
+
+
 @dataclass(frozen=True, eq=False)
 class DenseLabels:
     """Labels of one picture in blocks of `block` pixels; h, w are its numbers of blocks.
@@ -59,6 +63,9 @@ class DenseLabels:
     distance: (h, w) metres to the nearest thing or ground in the block; FARTHEST for sky.
     lane_edges: (h, w, 2) share of pixels within 0.3 m of the left and right edge of the ego lane.
     path: (h, w) share of pixels on the way ahead.
+    ranges: (h, w, 4) metres to the nearest pixel of each of LOCATED; FARTHEST where there is none.
+    across: (h, w, 7) mean column of the pixels of each of LOCATED, of the left and right lane edge and of the path,
+        from -0.5 at the left of the block to 0.5 at its right; 0 where there is none.
     """
 
     block: int
@@ -71,6 +78,8 @@ class DenseLabels:
     distance: np.ndarray
     lane_edges: np.ndarray
     path: np.ndarray
+    ranges: np.ndarray
+    across: np.ndarray
 
 
 class Labeller:
@@ -79,19 +88,18 @@ class Labeller:
     def __init__(self, renderer: Renderer, block: int = 16) -> None:
         """Raises ValueError where a picture is not made of whole blocks."""
         self.renderer, self.block = renderer, block
-        self.views = {role: View(camera, 1) for role, camera in renderer.rig.cameras.items()}
-        for role, view in self.views.items():
-            if view.width % block or view.height % block:
-                raise ValueError(
-                    f"camera {role.label} is {view.width} x {view.height}: not made of {block}-pixel blocks"
-                )
+        self._side = block * renderer.supersampling
+        for role, camera in renderer.rig.cameras.items():
+            width, height = camera.intrinsics.width, camera.intrinsics.height
+            if width % block or height % block:
+                raise ValueError(f"camera {role.label} is {width} x {height}: not made of {block}-pixel blocks")
 
     def label(self, world: World, role: CameraRole, ahead: np.ndarray | None = None) -> DenseLabels:
         """Labels of the picture that `role` sees now.
 
         ahead: (N, 2) the way the car is going to take in world coordinates; the route where it is not given.
         """
-        renderer, view, block = self.renderer, self.views[role], self.block
+        renderer, view = self.renderer, self.renderer.views[role]
         stage, now = renderer.stage(world.scenario), renderer.moment(world)
         pose = (world.ego.x, world.ego.y, world.ego.yaw)
         numbers = np.zeros((view.height, view.width), np.int32)
@@ -102,19 +110,23 @@ class Labeller:
         classes[thing] = table.classes[numbers[thing]]
         distance[thing] = table.distance[numbers[thing]]
         one_hot = np.eye(len(Seen), dtype=np.float32)[classes]
+        located = one_hot[..., list(LOCATED)]
         edges, path = self._way(world, view, pose, ahead)
         edges[thing], path[thing] = 0.0, 0.0
+        lines = np.concatenate([located, edges, path[..., None]], axis=-1)
+        column = (np.arange(view.width) % self._side + 0.5) / self._side - 0.5
         features = table.features[numbers]
         flat = np.concatenate([one_hot, features, edges, path[..., None]], axis=-1)
-        h, w = view.height // block, view.width // block
-        means = flat.reshape(h, block, w, block, -1).mean(axis=(1, 3)).astype(np.float32)
+        means = self._blocks(flat).mean(axis=2).astype(np.float32)
         count = len(Seen)
-        blocks = distance.reshape(h, block, w, block).transpose(0, 2, 1, 3).reshape(h, w, -1)
-        owners = numbers.reshape(h, block, w, block).transpose(0, 2, 1, 3).reshape(h, w, -1)
+        blocks, owners = self._blocks(distance), self._blocks(numbers)
+        ranges = self._blocks(np.where(located > 0, distance[..., None], FARTHEST)).min(axis=2)
+        pixels = self._blocks(lines).sum(axis=2)
+        across = self._blocks(lines * column[:, None]).sum(axis=2) / np.maximum(pixels, 1.0)
         nearest = np.where(owners > 0, blocks, np.inf).argmin(axis=-1)
         motion = table.motion[np.take_along_axis(owners, nearest[..., None], axis=-1)[..., 0]]
         return DenseLabels(
-            block,
+            self.block,
             means[..., :count],
             means[..., count],
             means[..., count + 1 : count + 3],
@@ -124,7 +136,16 @@ class Labeller:
             blocks.min(axis=-1).astype(np.float32),
             means[..., count + 7 : count + 9],
             means[..., count + 9],
+            ranges.astype(np.float32),
+            across.astype(np.float32),
         )
+
+    def _blocks(self, pixels: np.ndarray) -> np.ndarray:
+        """(H, W, …) as (h, w, pixels of a block, …)."""
+        height, width, *rest = pixels.shape
+        h, w = height // self._side, width // self._side
+        split = pixels.reshape(h, self._side, w, self._side, *rest)
+        return split.swapaxes(1, 2).reshape(h, w, self._side**2, *rest)
 
     def _ground(self, world: World, view: View, pose: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray]:
         raster = self.renderer.stage(world.scenario).ground
