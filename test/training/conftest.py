@@ -60,7 +60,7 @@ def data(tmp_path_factory):
     """The folder of a dataset of two shards."""
     folder = tmp_path_factory.mktemp("data") / "data"
     kinds = ("slow_lead", "left_turn")
-    plan = DatasetPlan((3, 3), kinds, ("nominal",), DEFAULT_ROLES, (64, 32), every=12, dense=16, drives_per_shard=1)
+    plan = DatasetPlan((3, 3), kinds, ("nominal",), DEFAULT_ROLES, (64, 32), every=20, dense=16, drives_per_shard=1)
     list(write_dataset(plan, folder))
     return folder
 
