@@ -145,6 +145,9 @@ def _is_nearly_over(worlds: Sequence[World], lateral: Sequence[Axis], tick: int)
     now, then = worlds[tick].ego, worlds[end].ego
     if decision in TURNS:
         return abs(math.remainder(then.yaw - now.yaw, math.tau)) < NEARLY_ROUND
-    path = worlds[tick].scenario.route.path
-    (_, here), (_, there) = path.project(now.x, now.y), path.project(then.x, then.y)
-    return decision in LANE_CHANGES and abs(there - here) < NEARLY_THERE
+    if decision not in LANE_CHANGES:
+        return False
+    path, start = worlds[tick].scenario.route.path, worlds[run_start(lateral, tick)].ego
+    begin, here, there = (path.project(ego.x, ego.y)[1] for ego in (start, now, then))
+    # Who takes an exit stays on the route, which itself leaves the lane.
+    return abs(there - here) < NEARLY_THERE < abs(there - begin)

@@ -1,7 +1,8 @@
+import numpy as np
 import pytest
 
 from alpamayo_ros.reasoning import can_occur, compose
-from alpamayo_ros.simulation.decision import settle
+from alpamayo_ros.simulation.decision import decide, settle
 from alpamayo_ros.simulation.episode import Episode, drive_expert
 from alpamayo_ros.simulation.explanation import explain
 from alpamayo_ros.simulation.intervention import effect_of, with_lamp, without
@@ -112,6 +113,15 @@ def test_who_speeds_up_out_of_a_turn_is_not_said_to_slow_for_it() -> None:
     decision = explain(drive, 150, RIG).decision
     assert decision.longitudinal is LongitudinalDecision.SET_SPEED_TRACKING
     assert decision.lateral is LateralDecision.TURN_RIGHT
+
+
+def test_who_takes_an_exit_does_so_to_its_end() -> None:
+    """It is the route that leaves the lane: beside it there is never anything left to move."""
+    drive = drive_expert(build("off_ramp", 900), ticks=140)
+    under_way = [intent.lateral is LateralDecision.MERGE_SPLIT for intent in drive.intents]
+    assert sum(under_way) > 30
+    for tick in (20, *np.flatnonzero(under_way)[::15]):
+        assert decide(drive.worlds, drive.intents, int(tick)).decision.lateral is LateralDecision.MERGE_SPLIT
 
 
 def test_nothing_unknown_can_be_taken_away() -> None:
