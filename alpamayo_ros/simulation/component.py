@@ -7,7 +7,7 @@ import math
 from alpamayo_ros.simulation.actor import VEHICLES, WALKING, ActorKind, Blinker
 from alpamayo_ros.simulation.longitudinal import desired_speed
 from alpamayo_ros.simulation.road import Lamp
-from alpamayo_ros.simulation.route import Control, RoadEvent
+from alpamayo_ros.simulation.route import LANE_END, Control, RoadEvent
 from alpamayo_ros.simulation.surroundings import Neighbour, Surroundings, look_around
 from alpamayo_ros.simulation.world import EGO_WIDTH, World
 from alpamayo_ros.types import ComponentCategory, CriticalComponent, LateralDecision
@@ -75,6 +75,7 @@ def clear_lane(side: str = "ego") -> CriticalComponent:
 def _actor(world: World, me: Surroundings, other: Neighbour, home: float, lead: bool) -> CriticalComponent:
     actor = other.actor
     inside = other.left > home - EGO_WIDTH / 2 and other.right < home + EGO_WIDTH / 2
+    passed = other.front < me.front
     side = "left" if other.d > home else "right"
     if actor.kind is ActorKind.SCHOOL_BUS and actor.beacons:
         pose = "oncoming" if abs(other.d - home) > 1.75 else "in_path"
@@ -82,7 +83,8 @@ def _actor(world: World, me: Surroundings, other: Neighbour, home: float, lead: 
     static = actor.still and not actor.reacts and not actor.crosses and actor.kind not in WALKING
     if static and actor.kind not in (ActorKind.SCHOOL_BUS, ActorKind.EMERGENCY):
         kind = PARKED.get(actor.kind) or KINDS.get(actor.kind, actor.kind.value)
-        return CriticalComponent(OBJECT, kind, {"relative_pose": "in_path" if inside else side})
+        pose = "in_path" if inside else side
+        return CriticalComponent(OBJECT, kind, {"relative_pose": _own_side(world, other) if passed else pose})
     kind = KINDS.get(actor.kind, actor.kind.value)
     if actor.kind in WALKING:
         pose, motion = _walker(world, other, inside, side)
@@ -91,7 +93,7 @@ def _actor(world: World, me: Surroundings, other: Neighbour, home: float, lead: 
     elif actor.kind in VEHICLES:
         pose, motion = _vehicle(world, me, other, home, inside, side)
     else:
-        pose, motion = _cyclist(world, other, inside, side)
+        pose, motion = _cyclist(world, other, inside, _own_side(world, other) if passed else side, passed)
     return CriticalComponent(OBJECT, kind, {"relative_pose": pose, "motion": motion})
 
 
@@ -120,12 +122,12 @@ def _own_side(world: World, other: Neighbour) -> str:
     return "left" if dy * math.cos(ego.yaw) - dx * math.sin(ego.yaw) > 0.0 else "right"
 
 
-def _cyclist(world: World, other: Neighbour, inside: bool, side: str) -> tuple[str, str]:
+def _cyclist(world: World, other: Neighbour, inside: bool, side: str, passed: bool) -> tuple[str, str]:
     if abs(other.speed_d) > abs(other.speed_s):
         return ("in_path", "crossing") if inside else (side, "crossing")
     if other.speed_s < -0.5:
         return "oncoming", "moving"
-    if abs(other.d) < world.scenario.route.lane_width / 2:
+    if abs(other.d) < world.scenario.route.lane_width / 2 and not passed:
         return "in_path", "slow" if other.speed_s < 0.75 * desired_speed(world) else "moving"
     return side, "moving"
 
@@ -180,7 +182,7 @@ def _event(world: World, event: RoadEvent) -> CriticalComponent:
 def _route(goal: str, decision: LateralDecision) -> CriticalComponent:
     category = ComponentCategory.ROUTING_INTENT
     side = "left" if decision.endswith("left") else "right"
-    if goal == "goal-lane-end":
+    if goal == LANE_END:
         return CriticalComponent(ComponentCategory.LANE, "ending_lane")
     if goal == "goal-merge":
         return CriticalComponent(category, "merge")

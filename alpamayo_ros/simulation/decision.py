@@ -24,7 +24,11 @@ STILL = 0.3
 STEADY = 0.5
 """A change of speed below this (m/s in 3 s) is holding it."""
 GAINED = 1.0
-"""Who gains this much (m/s in 3 s) slows for nothing any more: he drives up to what the road allows."""
+"""Who gains this much (m/s in 3 s) slows for nothing any more: he drives up to what the road allows;"""
+BEGUN = 0.25
+"""if this much of it (m/s) is within `AHEAD`: before it he waits."""
+BRAKES = 0.8
+"""Who loses this much (m/s within `AHEAD`) does not drive on yet, whatever comes next."""
 
 NEARLY_THERE = 0.8
 """Metres left of a lane change, and"""
@@ -100,14 +104,19 @@ def decide(worlds: Sequence[World], intents: Sequence[Intent], tick: int) -> Tak
     if lon == LongitudinalDecision.SET_SPEED_TRACKING:
         lon, lon_cause = _next_slowing(worlds, longitudinal, lon_from, LateralDecision(lat)) or (lon, lon_cause)
     speeds = [world.ego.speed for world in worlds[tick : tick + 31]]
+    soon = speeds[min(AHEAD, len(speeds) - 1)] - speeds[0]
+    if lon == LongitudinalDecision.SET_SPEED_TRACKING and lon_from > tick and soon < -BRAKES:
+        lon, lon_cause = longitudinal[tick]
     chosen_lon: LongitudinalDecision | None = LongitudinalDecision(lon)
     chosen_lat: LateralDecision | None = LateralDecision(lat)
     if max(speeds[: AHEAD + 1]) < STILL and lat_from <= tick + AHEAD:
         chosen_lat, lat_cause = None, None
     keeping = chosen_lat in (None, LateralDecision.LANE_KEEPING)
-    gains = speeds[-1] - speeds[0] > GAINED and min(speeds) > speeds[0] - STEADY
+    gains = soon > BEGUN and speeds[-1] - speeds[0] > GAINED and min(speeds) > speeds[0] - STEADY
     if chosen_lon in (LongitudinalDecision.SPEED_ADAPTATION, LongitudinalDecision.YIELD) and gains:
         chosen_lon, lon_cause = LongitudinalDecision.SET_SPEED_TRACKING, None
+    if chosen_lon is LongitudinalDecision.ACCELERATION_FOR_PASSING and keeping:
+        chosen_lon, lon_cause = LongitudinalDecision.SET_SPEED_TRACKING, None  # it has passed into the other lane
     if chosen_lon is LongitudinalDecision.SET_SPEED_TRACKING and not keeping and max(speeds) - min(speeds) < STEADY:
         chosen_lon = None
     if chosen_lon is LongitudinalDecision.ACCELERATION_FOR_PASSING and max(speeds) - min(speeds) < STEADY:

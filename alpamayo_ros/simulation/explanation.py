@@ -19,7 +19,7 @@ from alpamayo_ros.simulation.intervention import (
 )
 from alpamayo_ros.simulation.lateral import LANE_CHANGES
 from alpamayo_ros.simulation.road import Lamp
-from alpamayo_ros.simulation.route import Control
+from alpamayo_ros.simulation.route import LANE_END, Control
 from alpamayo_ros.simulation.surroundings import look_around
 from alpamayo_ros.simulation.visibility import visible_in_history
 from alpamayo_ros.simulation.world import World
@@ -121,7 +121,9 @@ def explain(drive: Episode, tick: int, rig: Rig, others: int = 3) -> Explanation
             )
         )
     if taken.decision.longitudinal is LongitudinalDecision.SET_SPEED_TRACKING:
-        causes.append(_why_go(world, drive, tick, rig))
+        why = _why_go(world, drive, tick, rig)
+        if why.id or not _is_blocked(world, taken):
+            causes.append(why)
     return Explanation(tick, taken.decision, tuple(causes), tuple(innocent))
 
 
@@ -129,6 +131,12 @@ def _matters(identity: str, taken: Taken) -> bool:
     if identity == taken.longitudinal_cause and taken.decision.longitudinal is not None:
         return True
     return identity == taken.lateral_cause and taken.decision.lateral is not None
+
+
+def _is_blocked(world: World, taken: Taken) -> bool:
+    """Whether one steers because the lane ahead is not clear."""
+    blocked = taken.lateral_cause == LANE_END or world.actor(taken.lateral_cause or "") is not None
+    return blocked and taken.decision.lateral not in (None, LateralDecision.LANE_KEEPING)
 
 
 @dataclass(frozen=True)

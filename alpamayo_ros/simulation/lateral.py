@@ -142,6 +142,8 @@ def _evade(evasion: Evasion, me: Surroundings, mind: Steering) -> list[Constrain
         mind.move(me, evasion.offset, decision, evasion.cause, evasion.room)
     else:
         mind.around |= evasion.obstacles
+        if mind.decision in NUDGES and mind.cause not in evasion.obstacles:
+            mind.cause = evasion.cause
     return []
 
 

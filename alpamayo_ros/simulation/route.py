@@ -15,6 +15,8 @@ from alpamayo_ros.types import LateralDecision
 LATERAL_COMFORT = 1.9
 """Lateral acceleration the expert accepts in a curve, m/s^2: below the 2 m/s^2 that passengers find comfortable
 (Bae et al., "Toward a comfortable driving experience for a self-driving shuttle bus", Electronics 8(9), 2019)."""
+LANE_END = "goal-lane-end"
+"""Identity of the goal to be in another lane before the own one ends."""
 
 
 class Control(StrEnum):

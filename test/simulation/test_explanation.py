@@ -124,6 +124,34 @@ def test_who_takes_an_exit_does_so_to_its_end() -> None:
         assert decide(drive.worlds, drive.intents, int(tick)).decision.lateral is LateralDecision.MERGE_SPLIT
 
 
+@pytest.mark.parametrize(
+    ("kind", "variant", "seed", "tick", "decision", "told"),
+    [
+        # Who stands is not said to drive on two seconds before he does, and then he is.
+        ("yield_sign", "challenging", 900, 127, "yield", ["car crossing left"]),
+        ("yield_sign", "challenging", 900, 136, "set_speed_tracking", ["clear_lane ego"]),
+        # Who still brakes does not drive on, though what he braked for is all but past.
+        ("jaywalker", "nominal", 900, 91, "yield", ["pedestrian crossing in_path"]),
+        ("speed_bump", "nominal", 900, 107, "speed_adaptation", ["speed_bump"]),
+        # A lane in which somebody stands is not clear.
+        ("double_parked", "challenging", 900, 155, "set_speed_tracking", ["parked_van in_path"]),
+        # Who is being passed is not ahead, and the last of a chain is what one goes around in the end.
+        ("cyclist_ahead", "nominal", 900, 133, None, ["cyclist moving right"]),
+        ("badly_parked", "challenging", 900, 122, None, ["parked_car right"]),
+        ("overtake", "challenging", 900, 31, "set_speed_tracking", ["clear_lane ego"]),
+        # The sign says that there will be a curve, before its road is to be seen.
+        ("sharp_curve", "challenging", 901, 36, "speed_adaptation", ["curve left"]),
+    ],
+)
+def test_what_is_told_is_what_is_done(
+    kind: str, variant: str, seed: int, tick: int, decision: str | None, told: list[str]
+) -> None:
+    made = explain(drive_expert(build(kind, seed, variant), ticks=tick + FUTURE), tick, RIG, others=0)
+    assert made.decision.longitudinal == decision
+    components = [" ".join([part.kind, *sorted(part.attributes.values())]) for part in made.components]
+    assert components == told
+
+
 def test_nothing_unknown_can_be_taken_away() -> None:
     with pytest.raises(KeyError, match="the moon"):
         without(build("open_road", 0).begin(), "the moon")

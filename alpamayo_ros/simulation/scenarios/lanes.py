@@ -8,7 +8,7 @@ from alpamayo_ros.simulation.actor import Blinker, Event
 from alpamayo_ros.simulation.longitudinal import WEATHER_SPEED
 from alpamayo_ros.simulation.path import Path, shift
 from alpamayo_ros.simulation.road import Area, Ground, Lane, Marking, Paint, SignKind
-from alpamayo_ros.simulation.route import Goal, Manoeuvre, Neighbour, RoadEvent, Route, Stage
+from alpamayo_ros.simulation.route import LANE_END, Goal, Manoeuvre, Neighbour, RoadEvent, Route, Stage
 from alpamayo_ros.simulation.scenarios.crowd import stream
 from alpamayo_ros.simulation.scenarios.cruising import gentle_road, highway
 from alpamayo_ros.simulation.scenarios.draft import Draft
@@ -110,11 +110,11 @@ def lane_drop(draft: Draft) -> None:
     draft.way.neighbours = [Neighbour(0.0, True, stop=end), Neighbour(WIDTH, True), Neighbour(2 * WIDTH, True)]
     _extra_lane(draft, street, 0.0, end, 40.0)
     lay(draft, street)
-    draft.way.goals.append(Goal("goal-lane-end", Lat.LANE_CHANGE_LEFT, WIDTH, draft.front + limit * 2.0, end - 5.0))
+    draft.way.goals.append(Goal(LANE_END, Lat.LANE_CHANGE_LEFT, WIDTH, draft.front + limit * 2.0, end - 5.0))
     draft.way.stages.append(Stage("Change to the left lane", end, end))
     for distance in (120.0, 60.0):
         x = draft.front + distance if distance < end - draft.front else end - 20.0
-        place_sign(draft, Street(base, (0.0,), (), WIDTH, shoulder=2.6), SignKind.MERGE, x, rule="goal-lane-end")
+        place_sign(draft, Street(base, (0.0,), (), WIDTH, shoulder=2.6), SignKind.MERGE, x, rule=LANE_END)
     gaps = (18.0, 28.0) if draft.hard else (28.0, 45.0)
     stream(draft, base, WIDTH, draft.start - 60.0, draft.start + 110.0, limit * 0.82, gaps)
     stream(draft, base, 2 * WIDTH, draft.start - 40.0, draft.start + 150.0, limit * 0.95, (30.0, 60.0))

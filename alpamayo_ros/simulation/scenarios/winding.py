@@ -37,7 +37,7 @@ def sharp_curve(draft: Draft) -> None:
     street = Street(path, (0.0,), (3.5,), 3.5, "suburb", centre=Paint.DOUBLE_YELLOW)
     draft.route = Route(path, limit, edges=street.edges, neighbours=[Neighbour(3.5, False)])
     lay(draft, street)
-    place_sign(draft, street, SignKind.CURVE_LEFT if side > 0 else SignKind.CURVE_RIGHT, begin - 35.0)
+    place_sign(draft, street, SignKind.CURVE_LEFT if side > 0 else SignKind.CURVE_RIGHT, begin - 35.0, rule="curve-0")
     oncoming(draft, street, 1.2 if draft.hard else 0.5, 260.0)
 
 
