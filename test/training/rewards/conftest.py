@@ -38,8 +38,8 @@ def crossing():
 @pytest.fixture(scope="session")
 def by_expert(data, corpus):
     """Attempts in which the expert's own words and deeds are tried."""
-    rig = default_rig()
+    rig, futures = default_rig(), {sample.key: sample.future for sample in Dataset.open(data)}
     return [
-        Attempt(situation_of(moment, rig), PlanSample(sample.future, moment.label.sentences[0], complete=True))
-        for moment, sample in zip(corpus.moments, Dataset.open(data), strict=True)
+        Attempt(situation_of(moment, rig), PlanSample(futures[moment.key], moment.label.sentences[0], complete=True))
+        for moment in corpus.moments
     ]
