@@ -16,6 +16,7 @@ import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.duration import Duration
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -242,6 +243,9 @@ def main() -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         pass
+    except rclpy_implementation.RCLError:
+        if ok():
+            raise  # else a signal came while something was being published
     finally:
         try_shutdown()
         spinning.join()

@@ -15,6 +15,7 @@ from typing import Any
 import rclpy
 from rcl_interfaces.msg import ParameterDescriptor
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.impl.implementation_singleton import rclpy_implementation
 from rclpy.node import Node
 from rclpy.signals import uninstall_signal_handlers
 
@@ -173,6 +174,10 @@ def main() -> None:
     except (KeyboardInterrupt, ExternalShutdownException):
         # Joins the thread that answers the signal: it wakes what executors wait with, and that must not be freed yet.
         uninstall_signal_handlers()
+    except rclpy_implementation.RCLError:
+        if rclpy.ok():
+            raise
+        uninstall_signal_handlers()  # the signal came while something was being published
     finally:
         node.destroy_node()
         rclpy.try_shutdown()

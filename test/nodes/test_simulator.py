@@ -8,6 +8,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from fake_planner import FakePlanner, constant_plan
 from golden_data import FOLDER, MODELS
 from nav_msgs.msg import Odometry
 from rclpy.context import Context
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CompressedImage, Image
@@ -29,6 +31,7 @@ from alpamayo_ros.datasets.sensor_messages import image_topic
 from alpamayo_ros.evaluation.closed_loop import WARM_UP, actions_of, drive_policy
 from alpamayo_ros.evaluation.drivers.model import ModelDriver, renderer_of
 from alpamayo_ros.evaluation.scene import Scene
+from alpamayo_ros.nodes import replay, simulator
 from alpamayo_ros.nodes.pictures import decode
 from alpamayo_ros.nodes.planner import PlannerNode
 from alpamayo_ros.nodes.planner_process import PlannerProcess
@@ -208,6 +211,20 @@ def test_free_running_the_expert_drives_in_its_time_until_it_is_interrupted(ros_
     assert "Traceback" not in said
     assert set(np.diff(listener.stamps(front))) == {TICK_NS}
     assert set(np.diff(listener.stamps("/odom"))) == {TICK_NS // 5}
+
+
+@pytest.mark.parametrize(("module", "work"), [(simulator, "simulate"), (replay, "_parameters")])
+def test_a_signal_while_something_is_published_is_no_error(
+    ros_domain: int, monkeypatch: pytest.MonkeyPatch, module: ModuleType, work: str
+) -> None:
+    def interrupted(node: Node) -> None:
+        publisher = node.create_publisher(Odometry, "/odom", 1)
+        rclpy.shutdown()  # as does the thread that answers a signal, before the exception comes
+        publisher.publish(Odometry())
+
+    monkeypatch.setattr(module, work, interrupted)
+    monkeypatch.setattr(sys, "argv", ["node"])
+    module.main()
 
 
 def test_in_lockstep_the_scenario_ends_with_what_the_planner_does(ros_domain: int) -> None:
