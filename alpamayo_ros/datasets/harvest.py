@@ -17,7 +17,7 @@ from alpamayo_ros.simulation.episode import Episode, drive_expert
 from alpamayo_ros.simulation.foresight import foreseen
 from alpamayo_ros.simulation.keyframe import find_keyframes
 from alpamayo_ros.simulation.scenarios import build
-from alpamayo_ros.simulation.scoring import is_wrong_lane, score_drive
+from alpamayo_ros.simulation.scoring import find_collision, is_off_road, is_wrong_lane
 from alpamayo_ros.simulation.world import DURATION, PERIOD, World
 from alpamayo_ros.types.rig import default_rig
 
@@ -105,9 +105,10 @@ def _moments(episode: Episode, every: int, first: int, last: int) -> dict[int, s
 def _fault(worlds: Sequence[World]) -> str | None:
     """Why nothing should be learned from a plan of the expert. Who takes over may have to find back from the wrong
     lane."""
-    score = score_drive(worlds)
-    if score.collision is not None:
-        return f"{score.collision} collision with {score.collided_with}"
-    if score.off_road:
-        return "off the road"
+    for world in worlds:
+        collision = find_collision(world)
+        if collision is not None:
+            return "{} collision with {}".format(*collision)
+        if is_off_road(world.ego, world.scenario.roads):
+            return "off the road"
     return "in the wrong lane" if is_wrong_lane(worlds[-1].ego, worlds[0].scenario.roads) else None
