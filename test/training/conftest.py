@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from alpamayo_ros.datasets.plan import DatasetPlan
 from alpamayo_ros.datasets.production import write_dataset
@@ -56,12 +57,15 @@ def begun(shape, tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def data(tmp_path_factory):
-    """The folder of a dataset of two shards."""
-    folder = tmp_path_factory.mktemp("data") / "data"
+def data(tmp_path_factory, worker_id):
+    """The folder of a dataset of two shards, made once for all processes of a run."""
+    folder = tmp_path_factory.getbasetemp()
+    folder = (folder if worker_id == "master" else folder.parent) / "training-data"
     kinds = ("slow_lead", "left_turn")
     plan = DatasetPlan((3, 3), kinds, ("nominal",), DEFAULT_ROLES, (64, 32), every=20, dense=16, drives_per_shard=1)
-    list(write_dataset(plan, folder))
+    with FileLock(folder.with_suffix(".lock")):
+        if not (folder / "dataset.json").exists():
+            list(write_dataset(plan, folder))
     return folder
 
 
