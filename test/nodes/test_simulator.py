@@ -225,6 +225,7 @@ def test_a_signal_while_something_is_published_is_no_error(
     monkeypatch.setattr(module, work, interrupted)
     monkeypatch.setattr(sys, "argv", ["node"])
     module.main()
+    assert not rclpy.ok()
 
 
 def test_in_lockstep_the_scenario_ends_with_what_the_planner_does(ros_domain: int) -> None:
