@@ -120,7 +120,7 @@ class SightScore:
     """What validation tells of sight.
 
     The F1 of each presence: said at a probability of one half or more, true from half present on. Errors of position
-    where something is at least half present: of ranges as a part of them, of places across in blocks.
+    where something is at least half present: of ranges in their logarithm, of places across in blocks.
     """
 
     def __init__(self) -> None:

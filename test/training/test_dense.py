@@ -60,7 +60,7 @@ def test_what_is_there_is_located(corpus):
     assert set(errors.values()) == {0.0}
     assert {"range_error_vehicle", "across_error_vehicle", "across_error_edge_left", "across_error_path"} <= set(errors)
     best = dense_loss(outputs, labels)
-    # A tenth too far, and a tenth of a block aside.
+    # A tenth of the logarithm too far, and a tenth of a block aside.
     outputs[:, -11:] += 0.1
     near.add(outputs, labels)
     assert near.figures()["range_error_vehicle"] == pytest.approx(0.1, abs=1e-4)
