@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
+from functools import lru_cache
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -64,7 +66,7 @@ def driving_prompt(
         check_takes_navigation(config, navigation)
     if len(history_bins) != config.tokens_per_history_traj:
         raise ModelInputError(f"{len(history_bins)} history tokens; the model expects {config.tokens_per_history_traj}")
-    ids = tokenizer.encode(_opening() + _pictures(config, grid_thw, cameras))
+    ids = [*_encoded(tokenizer, _opening() + _pictures(config, grid_thw, cameras))]
     first_history_id = tokenizer.future_bin_0 + config.future_tokens.num_bins
     ids.append(tokenizer.special_ids["traj_history_start"])
     ids += (history_bins + first_history_id).tolist()
@@ -116,28 +118,36 @@ def batch_prompts(prompts: list[list[int]], grids: list[Tensor], config: ModelCo
 def rotary_positions(ids: Tensor, grid_thw: Tensor, config: ModelConfig) -> Tensor:
     """Positions (3, L) of one prompt (L,): text counts on, a picture spreads over height and width at one time."""
     merge = config.vision.spatial_merge_size
-    is_image = (ids == config.image_token_id).tolist()
-    # As lists: so many small tensors would take longer than the rest of a short prompt.
-    times, rows, cols = list[int](), list[int](), list[int]()
-    place = column = 0
+    images = np.flatnonzero(ids.numpy() == config.image_token_id)
+    # In numpy: so many small tensors would take longer than the rest of a short prompt.
+    parts: list[np.ndarray] = []
+    place = column = seen = 0
+
+    def add_text(end: int) -> None:
+        parts.append(np.broadcast_to(np.arange(place, place + end - column), (3, end - column)))
+
     for _, grid_h, grid_w in grid_thw.tolist():
         h, w = grid_h // merge, grid_w // merge
-        first = is_image.index(True, column) if True in is_image[column:] else len(is_image)
-        if not all(is_image[first : first + h * w]) or first + h * w > len(is_image):
+        own = images[seen : seen + h * w]
+        if len(own) < h * w or own[-1] - own[0] >= h * w:
             raise ModelInputError(f"the prompt has no {h * w} image tokens for a picture of grid {grid_h}×{grid_w}")
-        for axis in (times, rows, cols):
-            axis.extend(range(place, place + first - column))
+        first = int(own[0])
+        add_text(first)
         place += first - column
-        times += [place] * (h * w)
-        rows += [place + row for row in range(h) for _ in range(w)]
-        cols += [*range(place, place + w)] * h
+        time = np.full(h * w, place)
+        parts.append(np.stack([time, np.repeat(place + np.arange(h), w), np.tile(place + np.arange(w), h)]))
         place += max(h, w)
-        column = first + h * w
-    if True in is_image[column:]:
+        column, seen = first + h * w, seen + h * w
+    if seen < len(images):
         raise ModelInputError("the prompt has more image tokens than its pictures give")
-    for axis in (times, rows, cols):
-        axis.extend(range(place, place + len(ids) - column))
-    return torch.tensor([times, rows, cols])
+    add_text(len(ids))
+    return torch.from_numpy(np.concatenate(parts, axis=1))
+
+
+@lru_cache(maxsize=16)
+def _encoded(tokenizer: AlpamayoTokenizer, text: str) -> tuple[int, ...]:
+    """Ids of a text that comes again: in the prompts of a drive, thousands of places for what the pictures show."""
+    return tuple(tokenizer.encode(text))
 
 
 def _opening() -> str:
