@@ -7,13 +7,19 @@ streams does it change more: the frames tell it what to keep (see `Switches`).
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import numpy as np
 from torch import Tensor
 
 from alpamayo_ros.vla.vision import VisionFeatures
+
+_LARGE = 1 << 20
+"""Bytes of a picture, from which threads save more than they cost."""
+_POOL = ThreadPoolExecutor(min(8, os.cpu_count() or 1), "pictures")
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,13 +73,21 @@ class Memory:
         goes_back = self._newest_ns is not None and newest < self._newest_ns
         if goes_back or roles != self._roles or owner is not self._owner:
             self.clear()
-        seen: dict[tuple[int, int], SeenFrame] = {}
+
+        def seen_frame(place: tuple[int, int], pixels: np.ndarray) -> SeenFrame:
+            known = self._frames.get(place)
+            if known is not None and np.array_equal(known.pixels, pixels):
+                return known
+            kept = pixels.copy()
+            return SeenFrame(kept, resize(kept))
+
+        places, pictures = list[tuple[int, int]](), list[np.ndarray]()
         for camera in cameras:
             for stamp, pixels in zip(camera.stamps_ns, camera.images, strict=True):
-                known = self._frames.get((camera.role, stamp))
-                if known is None or not np.array_equal(known.pixels, pixels):
-                    kept = pixels.copy()
-                    known = SeenFrame(kept, resize(kept))
-                seen[camera.role, stamp] = known
+                places.append((camera.role, stamp))
+                pictures.append(pixels)
+        # Numpy and PyTorch let go of Python's lock meanwhile.
+        each = _POOL.map if pictures[0].nbytes >= _LARGE else map
+        seen = dict(zip(places, each(seen_frame, places, pictures), strict=True))
         self._frames, self._roles, self._newest_ns, self._owner = seen, roles, newest, owner
         return [[seen[camera.role, stamp] for stamp in camera.stamps_ns] for camera in cameras]
