@@ -135,10 +135,6 @@ def _open(
         raise click.UsageError("--coc-tokens is for --shape: a trained model ends its reasoning itself")
     if acceptance is not None and shape is None:
         raise click.UsageError("--acceptance is for --shape: of a trained model it is measured")
-    if acceptance is not None and temperature == 0:
-        raise click.UsageError(
-            "--acceptance needs a --temperature above 0: greedily, random weights say one word again and again"
-        )
     from alpamayo_ros.engine.switches import EXACT, PLAIN
 
     switches = changed(PLAIN if plain else EXACT, changes)
