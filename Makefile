@@ -14,7 +14,7 @@ export PATH := $(BIN):$(PATH)
 # No discovery traffic may leave the machine.
 export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 
-.PHONY: setup build demo test test-slow test-golden test-launch lint model variants tables clean
+.PHONY: setup build demo test test-slow test-golden test-kernels test-launch lint model variants tables clean
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/ready
@@ -34,6 +34,10 @@ test-slow: build
 
 test-golden: build
 	$(BIN)/pytest -m golden
+
+# The kernels for a GPU, interpreted on the CPU. Triton has a folder of its own: whatever imports torch would import it.
+test-kernels: build $(VENV)/triton/ready
+	TRITON_INTERPRET=1 PYTHONPATH=$(VENV)/triton $(BIN)/pytest -m kernels test/engine
 
 # The launch files under ROS' own `launch`, which needs Python 3.12 whatever Python .venv has.
 test-launch: build
@@ -144,6 +148,12 @@ $(VENV)/ready: $(REQUIREMENTS)
 	set -- $$paths && \
 	sed -i -E -e "s#/opt/python/cp3[^/]*/include/python3[.0-9]*#$$1#g" \
 		-e "s#/opt/python/cp3[^/]*/lib/python3[.0-9]*/site-packages#$$2#g" $(VENV)/share/*/cmake/*.cmake
+	touch $@
+
+$(VENV)/triton/ready: requirements/triton.txt
+	@echo 'Fetching Triton for the tests of the kernels into .venv/triton: 190 MB, once.'
+	rm -rf $(VENV)/triton
+	$(BIN)/python -m pip install --quiet --no-deps --no-compile --target $(VENV)/triton -r requirements/triton.txt
 	touch $@
 
 # The wheel has two distributions of ROS, of which Jazzy is the one.

@@ -4,20 +4,24 @@ once for each number of steps."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from alpamayo_ros.engine.backend import make_stack
 from alpamayo_ros.engine.decoder import Place, Rotary, Stack
 from alpamayo_ros.engine.linear import make_linear
 from alpamayo_ros.engine.native.action import NativeField
-from alpamayo_ros.engine.native.decoder import NativeStack, make_stack
+from alpamayo_ros.engine.native.decoder import NativeStack
 from alpamayo_ros.engine.switches import Switches
 from alpamayo_ros.vla.action_in_proj import ActionInProj
 from alpamayo_ros.vla.flow_matching import Velocity, guided, integrate
 from alpamayo_ros.vla.model import AlpamayoModel
+
+if TYPE_CHECKING:
+    from alpamayo_ros.engine.cuda.decoder import FusedStack
 
 
 class Behind(NamedTuple):
@@ -58,7 +62,7 @@ class Flow:
 class Field:
     """The velocity of noisy actions, over PyTorch's operators."""
 
-    def __init__(self, embedding: ActionInProj, expert: Stack, out: nn.Linear, switches: Switches) -> None:
+    def __init__(self, embedding: ActionInProj, expert: Stack | FusedStack, out: nn.Linear, switches: Switches) -> None:
         self._embedding, self._expert = embedding, expert
         self._trunk = [
             make_linear(layer.weight, layer.bias, switches) if isinstance(layer, nn.Linear) else layer

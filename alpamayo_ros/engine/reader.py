@@ -8,13 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from alpamayo_ros.engine.backend import make_stack
 from alpamayo_ros.engine.cache import StaticCache
 from alpamayo_ros.engine.decoder import Place, Rotary, rotary_of
 from alpamayo_ros.engine.draft import LONGEST_DRAFT
 from alpamayo_ros.engine.graphs import Graphs
 from alpamayo_ros.engine.linear import make_linear
 from alpamayo_ros.engine.memory import SeenFrame
-from alpamayo_ros.engine.native.decoder import make_stack
 from alpamayo_ros.engine.streaming import keep, shown_in
 from alpamayo_ros.engine.switches import Switches
 from alpamayo_ros.vla.model import AlpamayoModel

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from alpamayo_ros.engine.backend import make_tower
 from alpamayo_ros.engine.graphs import Graphs
 from alpamayo_ros.engine.memory import CameraPictures, Group, Memory, SeenFrame
-from alpamayo_ros.engine.native.tower import make_tower
 from alpamayo_ros.engine.switches import Switches
 from alpamayo_ros.engine.tower import Grids, PictureTables
 from alpamayo_ros.vla.images import assemble, resize, scaled

@@ -25,6 +25,8 @@ class Switches:
     packed_weights: on the CPU in float32, products run in oneDNN over weights in its own layout: a second copy of them.
     native: on the CPU in float32, the vision tower, a prompt and flow matching (with guidance each step of it) are one
         call of our own library, over a second copy of their weights.
+    fused_kernels: on CUDA, what lies between the products of a decoder's layer is one kernel of our own, and so is
+        attention of few tokens to the cache.
     static_graphs: every pass reads and writes buffers that stay where they are; on CUDA it is recorded and replayed.
 
     Approximate ones change the plan; they are off. The README says what they cost in quality, where it was measured.
@@ -47,6 +49,7 @@ class Switches:
     quick_choice: bool = True
     packed_weights: bool = True
     native: bool = True
+    fused_kernels: bool = True
     static_graphs: bool = True
     float8: Float8 = "off"
     shared_reasoning: bool = False
@@ -65,6 +68,7 @@ PLAIN = Switches(
     quick_choice=False,
     packed_weights=False,
     native=False,
+    fused_kernels=False,
     static_graphs=False,
 )
 """Nothing on: the engine's own passes, as they are."""

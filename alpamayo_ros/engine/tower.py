@@ -47,11 +47,13 @@ class PictureTables:
 
 
 class Tower:
+    """blocks, merger, deepstack (by the block that they follow): its parts, for who runs them another way."""
+
     def __init__(self, tower: VisionTower, switches: Switches) -> None:
         self._tower = tower
-        self._blocks = [Block(cast(VisionBlock, block), tower.config.num_heads, switches) for block in tower.blocks]
-        self._merger = Merger(tower.merger, switches)
-        self._deepstack = {
+        self.blocks = [Block(cast(VisionBlock, block), tower.config.num_heads, switches) for block in tower.blocks]
+        self.merger = Merger(tower.merger, switches)
+        self.deepstack = {
             block: Merger(cast(PatchMerger, merger), switches)
             for block, merger in zip(tower.config.deepstack_visual_indexes, tower.deepstack_merger_list, strict=True)
         }
@@ -62,41 +64,50 @@ class Tower:
     def __call__(self, rows: Tensor, grids: Grids, tables: Tables) -> VisionFeatures:
         """Encode patch rows (P, 1536) of pictures of these grids and tables."""
         position, cos, sin = tables
+        hidden = self.embed(rows, grids) + position
+        lengths, deepstack = [h * w for h, w in grids], []
+        for index, block in enumerate(self.blocks):
+            hidden = block(hidden, cos, sin, lengths)
+            if index in self.deepstack:
+                deepstack.append(self.deepstack[index](hidden))
+        return VisionFeatures(self.merger(hidden), torch.stack(deepstack))
+
+    def embed(self, rows: Tensor, grids: Grids) -> Tensor:
+        """Patch rows (P, 1536) to (P, hidden)."""
         if self._tower.config.stem_channels:
             rows = self._tower.stem(rows, list(grids))
-        hidden = self._embed(rows.to(self._dtype)) + position
-        lengths, deepstack = [h * w for h, w in grids], []
-        for index, block in enumerate(self._blocks):
-            hidden = block(hidden, cos, sin, lengths)
-            if index in self._deepstack:
-                deepstack.append(self._deepstack[index](hidden))
-        return VisionFeatures(self._merger(hidden), torch.stack(deepstack))
+        return self._embed(rows.to(self._dtype))
 
 
 class Block:
     def __init__(self, block: VisionBlock, heads: int, switches: Switches) -> None:
-        self._heads = heads
-        self._norm1, self._norm2 = block.norm1, block.norm2
+        self.heads = heads
+        self.norm1, self.norm2 = block.norm1, block.norm2
         parts = (block.attn.qkv, block.attn.proj, block.mlp.linear_fc1, block.mlp.linear_fc2)
-        self._qkv, self._proj, self._fc1, self._fc2 = (make_linear(it.weight, it.bias, switches) for it in parts)
+        self.qkv, self.proj, self._fc1, self._fc2 = (make_linear(it.weight, it.bias, switches) for it in parts)
 
     def __call__(self, hidden: Tensor, cos: Tensor, sin: Tensor, lengths: Sequence[int]) -> Tensor:
-        hidden = hidden + self._attend(self._norm1(hidden), cos, sin, lengths)
-        return hidden + self._fc2(F.gelu(self._fc1(self._norm2(hidden)), approximate="tanh"))
+        hidden = hidden + self._attend(self.norm1(hidden), cos, sin, lengths)
+        return hidden + self.think(self.norm2(hidden))
+
+    def think(self, x: Tensor) -> Tensor:
+        """(P, hidden) to (P, hidden)."""
+        return self._fc2(F.gelu(self._fc1(x), approximate="tanh"))
 
     def _attend(self, x: Tensor, cos: Tensor, sin: Tensor, lengths: Sequence[int]) -> Tensor:
-        """Full attention inside each picture; `lengths` are their patch counts."""
-        qkv = self._qkv(x).reshape(len(x), 3, self._heads, -1)
+        qkv = self.qkv(x).reshape(len(x), 3, self.heads, -1)
         wide = qkv[:, :2].float()
         first, second = wide.chunk(2, dim=-1)
         q, k = torch.addcmul(wide * cos, torch.cat([second, first], dim=-1), sin).to(x.dtype).unbind(1)
-        v = qkv[:, 2]
-        if len(set(lengths)) == 1:
-            mixed = attend(*(part.reshape(len(lengths), -1, *part.shape[1:]) for part in (q, k, v))).flatten(0, 1)
-        else:
-            pictures = zip(*(torch.split(part, list(lengths)) for part in (q, k, v)), strict=True)
-            mixed = torch.cat([attend(*(part[None] for part in picture))[0] for picture in pictures])
-        return self._proj(mixed.flatten(1))
+        return self.proj(attend_inside(q, k, qkv[:, 2], lengths).flatten(1))
+
+
+def attend_inside(q: Tensor, k: Tensor, v: Tensor, lengths: Sequence[int]) -> Tensor:
+    """Full attention (P, heads, head_dim) inside each picture; `lengths` are their patch counts."""
+    if len(set(lengths)) == 1:
+        return attend(*(part.reshape(len(lengths), -1, *part.shape[1:]) for part in (q, k, v))).flatten(0, 1)
+    pictures = zip(*(torch.split(part, list(lengths)) for part in (q, k, v)), strict=True)
+    return torch.cat([attend(*(part[None] for part in picture))[0] for picture in pictures])
 
 
 class Merger:

@@ -9,11 +9,12 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from alpamayo_ros.engine.backend import make_stack
 from alpamayo_ros.engine.cache import StaticCache
 from alpamayo_ros.engine.decoder import Place, Stack, rotary_of
 from alpamayo_ros.engine.flow import Flow
 from alpamayo_ros.engine.native import library as native
-from alpamayo_ros.engine.native.decoder import NativeStack, make_stack
+from alpamayo_ros.engine.native.decoder import NativeStack
 from alpamayo_ros.engine.native.library import library
 from alpamayo_ros.engine.native.tower import NativeTower
 from alpamayo_ros.engine.switches import PLAIN, Switches

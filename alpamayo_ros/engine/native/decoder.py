@@ -8,9 +8,8 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from alpamayo_ros.engine.decoder import Place, Rotary, Stack
-from alpamayo_ros.engine.native.library import Packed, Pointer, address, library, packed, runs_here
-from alpamayo_ros.engine.switches import Switches
+from alpamayo_ros.engine.decoder import Place, Rotary
+from alpamayo_ros.engine.native.library import Packed, Pointer, address, library, packed
 from alpamayo_ros.vla.decoder import Decoder, DecoderLayer
 
 
@@ -87,11 +86,6 @@ class NativeStack:
         arguments = pass_of(hidden, output, rotary, place, deepstack)
         library().run_decoder(ctypes.byref(self.weights), ctypes.byref(arguments))
         return output
-
-
-def make_stack(decoder: Decoder, switches: Switches) -> Stack | NativeStack:
-    takes = runs_here(decoder.norm.weight) and switches.float8 == "off"
-    return NativeStack(decoder) if switches.native and takes else Stack(decoder, switches)
 
 
 def pass_of(

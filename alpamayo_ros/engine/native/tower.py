@@ -9,9 +9,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from alpamayo_ros.engine.native.library import Norm, Packed, Pointer, library, norm_of, packed, runs_here
-from alpamayo_ros.engine.switches import Switches
-from alpamayo_ros.engine.tower import Grids, Tables, Tower
+from alpamayo_ros.engine.native.library import Norm, Packed, Pointer, library, norm_of, packed
+from alpamayo_ros.engine.tower import Grids, Tables
 from alpamayo_ros.vla.vision import PatchMerger, VisionBlock, VisionFeatures, VisionTower
 
 
@@ -132,8 +131,3 @@ class NativeTower:
             buffers = [torch.zeros(sum(size) * count) for size, count in zip(sizes, channels, strict=True)]
             self._stems = grids, buffers
         return self._stems[1]
-
-
-def make_tower(tower: VisionTower, switches: Switches) -> Tower | NativeTower:
-    takes = runs_here(tower.patch_embed.proj.weight)
-    return NativeTower(tower) if switches.native and takes else Tower(tower, switches)
