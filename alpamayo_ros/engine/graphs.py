@@ -5,6 +5,7 @@ On the CPU a pass is called on the same buffers, so that what is done with them 
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
 
@@ -25,6 +26,8 @@ class Graphs:
 
     def __init__(self, device: torch.device, *, static: bool) -> None:
         self._static = static
+        # Where kernels of our own run that are not recorded.
+        self._here = (lambda: torch.cuda.device(device)) if device.type == "cuda" else contextlib.nullcontext
         self._passes: OrderedDict[Hashable, _StaticPass] = OrderedDict()
         self._recorder = _Recorder(device) if static and device.type == "cuda" else None
 
@@ -32,7 +35,8 @@ class Graphs:
         """What `function` makes of the inputs; it may be overwritten by the next run, of whatever key: on CUDA, passes
         share their memory, and what one leaves is another's scratch paper."""
         if not self._static:
-            return function(*inputs)
+            with self._here():
+                return function(*inputs)
         if key not in self._passes:
             self._passes[key] = _StaticPass(function, inputs, self._recorder)
             if len(self._passes) > MOST:

@@ -67,9 +67,9 @@ class Float8:
 
 def make_linear(weight: Tensor, bias: Tensor | None, switches: Switches) -> Linear:
     if cuda.runs_here(weight, switches):
-        from alpamayo_ros.engine.cuda.product import FewRows
+        from alpamayo_ros.engine.cuda.product import Whole
 
-        return FewRows(weight, bias)
+        return Whole(weight, bias)
     if switches.packed_weights and _packs(weight):
         return Packed(weight, bias)
     return Dense(weight, bias)

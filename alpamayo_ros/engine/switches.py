@@ -20,18 +20,20 @@ class Switches:
     Within one plan:
     prefix_cache: keys and values of the prompt's constant head stay in the cache.
     joined_projections: queries, keys and values are one product, gate and up another; the weights are joined once.
+        With fused_kernels or native they always are.
     text_head: logits of the words that reasoning may use only; those of trajectory tokens are never looked at.
     quick_choice: a token is drawn from the likeliest 64; where these do not settle it, from all, as in plain `vla`.
     packed_weights: on the CPU in float32, products run in oneDNN over weights in its own layout: a second copy of them.
     native: on the CPU in float32, the vision tower, a prompt and flow matching (with guidance each step of it) are one
         call of our own library, over a second copy of their weights.
-    fused_kernels: on CUDA, what lies between the products of a decoder's layer is one kernel of our own, and so is
-        attention of few tokens to the cache.
+    fused_kernels: on CUDA, what lies between two products of the decoders and the vision tower is one kernel of our
+        own; so are attention to the cache and products of few rows.
     static_graphs: every pass reads and writes buffers that stay where they are; on CUDA it is recorded and replayed.
 
     Approximate ones change the plan; they are off. The README says what they cost in quality, where it was measured.
     float8: weights of the decoders' layers as float8 (e4m3, a scale for each row), or activations too (a scale for each
-        token). On CUDA with activations it is a float8 product; elsewhere weights are widened for each product.
+        token). On CUDA with activations it is a float8 product; else weights are widened for each product, which costs
+        time except in those of few rows on CUDA.
     shared_reasoning: all samples follow the reasoning of the first.
     skip_reasoning: no reasoning at all, straight to the trajectory.
     streaming: of frames that the last plan read too, keys and values are moved to their new places in the prompt, and

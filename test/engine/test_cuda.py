@@ -58,6 +58,15 @@ def test_a_trajectory_as_tokens(name):
     check_drive(Engine(on_gpu(name), Switches()), drive(name, 2), Memory(), autoregressive=True)
 
 
+def test_bfloat16_is_near_plain_vla():
+    """A word may be another; a trajectory is near all the same."""
+    rounded = copy.deepcopy(on_gpu("tiny")).bfloat16()
+    engine, memory = Engine(rounded, Switches()), Memory()
+    for tick in drive("tiny", 3):
+        apart = quickly(engine, tick, memory).xyz - plainly(rounded, tick).xyz
+        assert float(apart.norm(dim=-1).max()) < 0.5
+
+
 def test_float8_says_much_the_same():
     """Its products are those of the GPU, over layouts of their own."""
     engine = Engine(copy.deepcopy(on_gpu("tiny")).bfloat16(), Switches(float8="weights_and_activations"))

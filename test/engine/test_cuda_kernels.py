@@ -1,6 +1,6 @@
 """Kernels for a GPU, interpreted on the CPU where there is none: what they compute, in float32 and float8.
 
-`make test-kernels` has the Triton that they take. How they round in bfloat16 only a GPU tells (see test_cuda.py).
+`make test-kernels` has the Triton that they take. How they round in bfloat16, and how fast they are, only a GPU tells.
 """
 
 from __future__ import annotations
@@ -86,7 +86,9 @@ def test_a_decoder_stack(rows, tokens, start, visible, asked):
     decoder, end = filled(Decoder(LANGUAGE)), start + tokens
     stacks = Stack(decoder, PLAIN), FusedStack(decoder, PLAIN)
     hidden, columns = draw(rows, tokens, LANGUAGE.hidden_size), torch.arange(start, end, device=DEVICE)
-    rotary = tuple(part.to(DEVICE) for part in rotary_of(torch.randint(0, 50, (3, rows, tokens)), LANGUAGE))
+    # As where they are taken out of those of more tokens.
+    angles = rotary_of(torch.randint(0, 50, (3, rows, tokens + 1)), LANGUAGE)
+    rotary = tuple(part.to(DEVICE)[:, :tokens] for part in angles)
     deepstack = (
         (torch.tensor([1, 3], device=DEVICE), draw(2, 2, LANGUAGE.hidden_size)) if tokens > 5 and rows == 1 else None
     )
@@ -122,14 +124,15 @@ def test_who_sees_nothing_gets_zeros():
 @pytest.mark.parametrize("biased", [False, True])
 def test_a_product(rows, inner, columns, biased):
     from alpamayo_ros.engine.cuda.pointwise import Rows
-    from alpamayo_ros.engine.cuda.product import FewRows, Product
+    from alpamayo_ros.engine.cuda.product import Product, Whole
 
     x, weight, bias = draw(rows, inner), draw(columns, inner), draw(columns) if biased else None
     parts = Product(weight, bias)(Rows(x))
     assert len(parts) == (1 if biased or inner < 2048 or rows > 64 else min(4, inner // 1024))
     expected = F.linear(x, weight, bias)
     torch.testing.assert_close(parts.sum(dim=0), expected, atol=2e-4, rtol=1e-4)
-    torch.testing.assert_close(FewRows(weight, bias)(x[None]), expected[None], atol=2e-4, rtol=1e-4)
+    for given, wanted in ((x[None], expected[None]), (torch.stack([x, x], dim=1)[:, 1], expected)):
+        torch.testing.assert_close(Whole(weight, bias)(given), wanted, atol=2e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize(("rows", "inner"), [(3, 80), (64, 2100), (70, 40)])

@@ -1,8 +1,8 @@
-"""Attention of few queries to many columns of the cache, which are shared out among the processors of the GPU.
+"""Attention to the cache, whose columns are shared out among the processors of the GPU.
 
-PyTorch's kernel that takes a mask gives one key-value head to one processor: with eight of them, most of a GPU stands
-idle. Here every processor has a part of the columns of a head, and a second kernel joins the parts (the split of
-"Flash-Decoding for long-context inference", Dao et al., 2023).
+PyTorch's kernel that takes a mask gives one key-value head to one processor: with eight of them and few queries, most
+of a GPU stands idle. Here every processor has a part of the columns of a head, and a second kernel joins the parts (the
+split of "Flash-Decoding for long-context inference", Dao et al., 2023).
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def _parts(end: int, others: int) -> tuple[int, int]:
     return triton.cdiv(blocks, each), each * _COLUMNS
 
 
-@triton.jit(do_not_specialize=["tokens", "end", "span", "blocks", "total", "row_stride", "seen_token_stride"])
+@triton.jit
 def _attend(
     q, keys, values, visible, mixed, weight, scale,
     tokens, end, span, blocks, total,

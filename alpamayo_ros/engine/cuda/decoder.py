@@ -24,9 +24,9 @@ class FusedStack:
 
     def __init__(self, decoder: Decoder, switches: Switches) -> None:
         width = decoder.config.head_dim
-        if width < 16 or width & (width - 1):
+        if width not in (16, 32, 64, 128):
             raise ModelInputError(
-                f"heads are {width} wide, and the switch `fused_kernels` takes powers of two from 16 on; turn it off"
+                f"heads are {width} wide, and the switch `fused_kernels` takes 16, 32, 64 or 128; turn it off"
             )
         self._layers = [_Layer(cast(DecoderLayer, layer), decoder.config, switches) for layer in decoder.layers]
         self._norm = decoder.norm

@@ -1,10 +1,11 @@
 """What lies between the matrix products of a layer, each as one kernel: a value is read once and written once.
 
-Rounding is that of `vla`: what is rounded to the model's type there is rounded here. Where a product was summed up in
-parts (see `product`), they are added here. Where the next product is one of float8, norms give it what it takes.
+What is rounded to the model's type in `vla` between two of these is rounded here; inside one, all is float32. Where a
+product was summed up in parts (see `product`), they are added here. Where the next product is one of float8, norms give
+it what it takes.
 
-Triton compiles a kernel anew where a number that it is called with is a multiple of 16 or is not: what varies from pass
-to pass, and says nothing about where rows lie, is told not to.
+Triton compiles a kernel anew where a number that it is called with is a multiple of 16 or is not. What varies from pass
+to pass is told not to; not so what says where rows lie, without which a kernel reads value by value.
 """
 
 from __future__ import annotations
@@ -81,7 +82,7 @@ def _summed(pointer, stride, mask, TYPE: tl.constexpr, PARTS: tl.constexpr):
     return total.to(TYPE).to(tl.float32)
 
 
-@triton.jit(do_not_specialize=["stride"])
+@triton.jit
 def _add_normalised(
     hidden, change, weight, bias, made, made_scale, eps, stride,
     SIZE: tl.constexpr, BLOCK: tl.constexpr, PARTS: tl.constexpr, CENTRES: tl.constexpr, FLOAT8: tl.constexpr,
@@ -134,7 +135,7 @@ def place_heads(
     rows, kv_heads = heads.shape[1] // tokens, cache.keys.shape[3]
     queries = joined // width - 2 * kv_heads
     made = torch.empty(rows, spare + tokens, queries, width, device=norm.device, dtype=norm.dtype)
-    cos, sin = (part.reshape(len(part), tokens, width) for part in rotary)
+    cos, sin = (part.reshape(len(part), tokens, width).contiguous() for part in rotary)
     keys, values = cache.keys[layer], cache.values[layer]
     _place_heads[(rows * tokens,)](
         heads, norm, cos, sin, columns, made, keys, values, eps,
@@ -145,7 +146,7 @@ def place_heads(
     return made
 
 
-@triton.jit(do_not_specialize=["tokens", "spare", "angle_stride", "row_stride", "stride"])
+@triton.jit(do_not_specialize=["tokens", "spare"])
 def _place_heads(
     heads, norm, cos, sin, columns, made, keys, values, eps,
     tokens, spare, angle_stride, row_stride, stride,
@@ -233,7 +234,7 @@ def gated(both: Tensor, like: Tensor) -> Tensor:
 _GATED = 1024
 
 
-@triton.jit(do_not_specialize=["stride"])
+@triton.jit
 def _gated(both, made, size, stride, BLOCK: tl.constexpr, PARTS: tl.constexpr):
     TYPE: tl.constexpr = made.dtype.element_ty
     row = tl.program_id(0).to(tl.int64)

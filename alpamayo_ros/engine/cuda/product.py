@@ -17,9 +17,10 @@ from alpamayo_ros.engine.switches import Float8
 FEW = 64
 """Rows, up to which the weights' way from memory takes longer than the products."""
 _COLUMNS = 64
-_PROGRAMS, _PARTS, _LEAST = 256, 4, 1024
-"""Wanted are so many programs, two for each processor of an H100 or H200, in at most so many parts of no fewer of the
-inner size: the best of what was tried there, for products of the shape 10b."""
+_PROGRAMS = 256
+"""That are wanted: two for each processor of an H100 or H200, so that one reads while the other waits."""
+_PARTS, _LEAST = 4, 1024
+"""At most so many parts, each of no fewer of the inner size: more take longer there, for products of the shape 10b."""
 
 
 class Product:
@@ -31,9 +32,12 @@ class Product:
         if float8 != "off":
             self._weight, scale = quantised(self._weight)
             self._scale = scale[:, 0].contiguous()
+        # Earlier GPUs do not widen float8 in a kernel.
+        old = weight.is_cuda and torch.cuda.get_device_capability(weight.device) < (9, 0)
+        self._few = 0 if old and float8 == "weights" else FEW
 
     def __call__(self, rows: Rows) -> Tensor:
-        if len(rows.values) <= FEW:
+        if len(rows.values) <= self._few:
             return self._of_few(rows)
         if self._scale is None:
             return F.linear(rows.values, self._weight, self._bias)[None]
@@ -42,13 +46,9 @@ class Product:
         if any(size % 16 for size in self._weight.shape):
             # PyTorch's float8 products take no other sizes.
             return self._of_few(rows)
-        return torch._scaled_mm(
-            rows.values,
-            self._weight.t(),
-            scale_a=rows.scale[:, None],
-            scale_b=self._scale[None],
-            out_dtype=self._type,
-        )[None]
+        scales = rows.scale[:, None], self._scale[None]
+        product = torch._scaled_mm(rows.values, self._weight.t(), *scales, out_dtype=torch.bfloat16)
+        return product.to(self._type)[None]
 
     def _of_few(self, rows: Rows) -> Tensor:
         (count, inner), columns = rows.values.shape, len(self._weight)
@@ -65,12 +65,12 @@ class Product:
         _of_few[(blocks, parts, triton.cdiv(count, block))](
             rows.values, self._weight, bias, made, x_scale, scale, count, columns, inner, span,
             ROWS=block, COLUMNS=_COLUMNS, INNER=deep, NARROW=rows.scale is not None, SCALED=self._scale is not None,
-            BIASED=self._bias is not None, num_warps=4, num_stages=4 if deep * rows.values.itemsize <= 256 else 3,
+            BIASED=self._bias is not None, num_warps=4, num_stages=4,
         )  # fmt: skip
         return made
 
 
-@triton.jit(do_not_specialize=["rows", "span"])
+@triton.jit(do_not_specialize=["rows"])
 def _of_few(
     x, weight, bias, made, x_scale, scale, rows, columns, inner, span,
     ROWS: tl.constexpr, COLUMNS: tl.constexpr, INNER: tl.constexpr,
@@ -99,13 +99,13 @@ def _of_few(
     tl.store(made + at, total.to(made.dtype.element_ty), mask=asked[:, None] & there[None, :])
 
 
-class FewRows:
+class Whole:
     """(…, in) to (…, out), as `linear.Dense`."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None) -> None:
         self._product = Product(weight, bias)
 
     def __call__(self, x: Tensor) -> Tensor:
-        made = self._product(Rows(x.reshape(-1, x.shape[-1])))
+        made = self._product(Rows(x.reshape(-1, x.shape[-1]).contiguous()))
         whole = made[0] if len(made) == 1 else made.sum(dim=0).to(x.dtype)
         return whole.reshape(*x.shape[:-1], -1)
