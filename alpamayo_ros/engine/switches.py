@@ -20,7 +20,7 @@ class Switches:
     Within one plan:
     prefix_cache: keys and values of the prompt's constant head stay in the cache.
     joined_projections: queries, keys and values are one product, gate and up another; the weights are joined once.
-        With fused_kernels or native they always are.
+        fused_kernels and native join what suits them, whatever this says.
     text_head: logits of the words that reasoning may use only; those of trajectory tokens are never looked at.
     quick_choice: a token is drawn from the likeliest 64; where these do not settle it, from all, as in plain `vla`.
     packed_weights: on the CPU in float32, products run in oneDNN over weights in its own layout: a second copy of them.

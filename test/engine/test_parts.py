@@ -15,6 +15,7 @@ from ticks import drive, known, model, quickly
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from alpamayo_ros.engine import cuda
 from alpamayo_ros.engine.cache import StaticCache
 from alpamayo_ros.engine.engine import Engine
 from alpamayo_ros.engine.graphs import MOST, Graphs
@@ -24,6 +25,7 @@ from alpamayo_ros.engine.switches import PLAIN, Switches
 from alpamayo_ros.engine.tower import MOST_GRIDS
 from alpamayo_ros.policy import find_model
 from alpamayo_ros.vla.checkpoint import load_model
+from alpamayo_ros.vla.errors import ModelInputError
 from alpamayo_ros.vla.model import AlpamayoModel, Reasoning
 from alpamayo_ros.vla.prompt import batch_prompts
 from alpamayo_ros.vla.sampling import GREEDY
@@ -70,6 +72,14 @@ def test_float8_products_have_layouts_that_cuda_takes(inner, out):
         weight, x = (torch.empty(*size, inner, device="cuda", dtype=torch.bfloat16) for size in ((out,), (2, 5)))
         product = Float8(weight, activations=True)(x)
         assert (product.shape, product.dtype) == ((2, 5, out), torch.bfloat16)
+
+
+def test_kernels_for_a_gpu_without_triton_are_refused(monkeypatch):
+    weight = SimpleNamespace(is_cuda=True)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert not cuda.runs_here(weight, PLAIN)
+    with pytest.raises(ModelInputError, match="takes Triton"):
+        cuda.runs_here(weight, Switches())
 
 
 def test_recorded_passes_read_their_own_buffers():
