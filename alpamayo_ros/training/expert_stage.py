@@ -90,17 +90,18 @@ class ExpertStage(Stage):
 
     @torch.no_grad()
     def act(self, work: Work) -> Work:
-        """Put the model's own sentences where they are to be read. Where it comes to no end, the true one stays."""
+        """Look at the pictures, and put the model's own sentences where they are to be read. Where it comes to no end,
+        the true one stays."""
         inputs, own = work.inputs, work.inputs["own"]
+        features = self.model.vlm.encode_images(inputs["rows"], inputs["grids"])
+        inputs = {**inputs, "features": features}
         if not own:
-            return work
+            return replace(work, inputs=inputs)
         moments, choices = inputs["moments"], list(inputs["choices"])
-        features = select(
-            self.model.vlm.encode_images(inputs["rows"], inputs["grids"]), torch.tensor(own), len(moments)
-        )
         grids = inputs["grids"].reshape(len(moments), -1, 3)[own]
         navigation = [choices[row].navigation for row in own]
-        said = own_sentences(self.model, features, grids, [moments[row] for row in own], navigation)
+        of_own = select(features, torch.tensor(own), len(moments))
+        said = own_sentences(self.model, of_own, grids, [moments[row] for row in own], navigation)
         for row, sentence in zip(own, said, strict=True):
             if sentence is not None:
                 choices[row] = replace(choices[row], sentence=sentence)
@@ -119,9 +120,8 @@ class ExpertStage(Stage):
     def forward(self, work: Work) -> dict[str, Tensor]:
         model, sequences, times = self.model, work.inputs["sequences"], work.inputs["times"]
         with torch.no_grad():
-            features = model.vlm.encode_images(work.inputs["rows"], work.inputs["grids"])
             read = Memory()
-            model.vlm(sequences.ids, sequences.positions, read, "causal", features)
+            model.vlm(sequences.ids, sequences.positions, read, "causal", work.inputs["features"])
         repeats, noise = times.shape[1], work.inputs["noise"].flatten(0, 1)
         action = work.inputs["action"].repeat_interleave(repeats, dim=0)
         moment = times.flatten()

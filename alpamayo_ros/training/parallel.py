@@ -25,6 +25,7 @@ from torch.distributed.checkpoint.state_dict import (
 )
 from torch.distributed.fsdp import FSDPModule, fully_shard, register_fsdp_forward_method
 from torch.distributed.tensor import DTensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parallel import DistributedDataParallel
 
 from alpamayo_ros.training.errors import TrainingError
@@ -83,6 +84,24 @@ class Processes:
     def precision(self, recipe: Recipe) -> torch.autocast:
         """Around whatever the network does in training."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=recipe.precision == "bfloat16")
+
+    @contextmanager
+    def attention(self, recipe: Recipe) -> Iterator[None]:
+        """Around a forward that gradients are taken of.
+
+        A CPU's attention in bfloat16 is made of single products there: the backward of PyTorch's own kernel takes three
+        to five times as long.
+        """
+        if self.device.type != "cpu" or recipe.precision != "bfloat16":
+            yield
+            return
+        before = torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed()  # type: ignore[no-untyped-call]
+        torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(True)  # of any device, despite its name
+        try:
+            with sdpa_kernel(SDPBackend.MATH):
+                yield
+        finally:
+            torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(before)
 
     def emulates(self, recipe: Recipe) -> bool:
         """Whether the processor has no products of the recipe's precision: oneDNN makes them of others then."""

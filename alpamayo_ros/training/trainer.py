@@ -214,7 +214,7 @@ def _step(
     sums = torch.zeros(len(names))
     for number, work in enumerate(micro_batches, start=1):
         with spread.accumulating(last=number == len(micro_batches)):
-            with processes.precision(recipe):
+            with processes.precision(recipe), processes.attention(recipe):
                 losses = spread.module(work)
             # Gradients are averaged over the processes; our mean is over all samples already.
             scales = [

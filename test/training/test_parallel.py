@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 from recipes import sft
 
 from alpamayo_ros.training.parallel import Processes
@@ -14,3 +15,30 @@ def test_only_bfloat16_without_products_of_its_own_is_emulated(monkeypatch, supp
     assert alone.emulates(sft(precision="bfloat16")) is not supported
     assert not alone.emulates(sft(precision="float32"))
     assert not Processes(0, 1, torch.device("cuda")).emulates(sft(precision="bfloat16"))
+
+
+def test_attention_is_made_of_products_only_where_that_is_faster():
+    for device, precision, single in (
+        ("cpu", "bfloat16", True), ("cpu", "float32", False), ("cuda", "bfloat16", False),
+    ):  # fmt: skip
+        with Processes(0, 1, torch.device(device)).attention(sft(precision=precision)):
+            assert torch.backends.cuda.flash_sdp_enabled() is not single
+
+
+def test_attention_of_products_learns_the_same_and_leaves_nothing_behind():
+    alone, before = Processes(0, 1, torch.device("cpu")), torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed()
+    torch.manual_seed(0)
+    rows = torch.randn(3, 2, 4, 30, 16)
+
+    def gradients(dtype):
+        q, k, v = (row.to(dtype).requires_grad_() for row in rows)
+        F.scaled_dot_product_attention(q, k, v, is_causal=True).square().sum().backward()
+        return [row.grad.float() for row in (q, k, v)]
+
+    exact = gradients(torch.float32)
+    with alone.attention(sft(precision="bfloat16")):
+        found = gradients(torch.bfloat16)
+    for wanted, got in zip(exact, found, strict=True):
+        assert float((wanted - got).norm() / wanted.norm()) < 0.02
+    assert torch.backends.cuda.flash_sdp_enabled()
+    assert torch.backends.cuda.fp16_bf16_reduction_math_sdp_allowed() == before

@@ -117,7 +117,7 @@ def test_the_expert_learns_the_field_that_is_integrated(model, batch, weighting)
     stage = ExpertStage(
         model, expert(navigation_dropout=0.0, times_per_sample=2, phrasing="first", weighting=weighting)
     )
-    work = stage.prepare(batch, 0)
+    work = stage.act(stage.prepare(batch, 0))
     context, lengths = prompted(model, batch)
     sequences = work.inputs["sequences"]
     length = int((sequences.lengths - torch.tensor(lengths)).max())
