@@ -10,7 +10,6 @@ from typing import Literal, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.attention.bias import causal_lower_right
 
 from alpamayo_ros.engine.cache import StaticCache
 from alpamayo_ros.engine.linear import make_projection
@@ -117,6 +116,9 @@ class Layer:
         rows, count = q.shape[:2]
         if place.causal:
             # Kernels for causal attention take neither a mask nor queries laid behind each other.
+            # Here, because it brings PyTorch's compiler: a second of every start, and few models come this way.
+            from torch.nn.attention.bias import causal_lower_right
+
             keys, values = (part.repeat_interleave(groups, dim=1) for part in (keys, values))
             bias = causal_lower_right(count, place.end)
             mixed = F.scaled_dot_product_attention(q.transpose(1, 2), keys, values, attn_mask=bias).transpose(1, 2)

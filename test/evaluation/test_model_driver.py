@@ -59,6 +59,18 @@ def test_the_same_plan_comes_again(policy: DrivingPolicy, reference: Episode) ->
     assert one.reasoning == two.reasoning
 
 
+def test_the_last_plan_of_a_drive_makes_the_next_one_faster_and_no_other(reference: Episode) -> None:
+    shipped = DrivingPolicy.from_pretrained("alpamayo-tiny", device="cpu")
+    driver, fresh = ModelDriver(shipped, 1, 1), ModelDriver(shipped, 1, 1)
+    for end in range(WARM_UP + 1, WARM_UP + 4):
+        driven = reference.worlds[:end]
+        fresh.take_over(reference.minds[WARM_UP])
+        one, two = driver.propose(driven, 1).chosen, fresh.propose(driven, 1).chosen
+        assert one.reasoning == two.reasoning
+        np.testing.assert_allclose(one.trajectory.positions, two.trajectory.positions, atol=1e-4)
+    assert driver._memory.passes < fresh._memory.passes
+
+
 @pytest.mark.slow
 def test_a_model_drives(policy: DrivingPolicy, reference: Episode) -> None:
     driven, consistent = drive_policy(reference, ModelDriver(policy, 1, 40))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from alpamayo_ros.datasets.drive import EPOCH_NS, TICK_NS
+from alpamayo_ros.engine.memory import Memory
 from alpamayo_ros.evaluation.drivers.driver import Proposal
 from alpamayo_ros.policy import DrivingPolicy
 from alpamayo_ros.simulation.cameras import Renderer
@@ -47,15 +48,19 @@ class ModelDriver:
         self._roles = tuple(CameraRole(role) for role in config.camera_roles)
         self._renderer = renderer_of(config)
         self._pictures: list[tuple[World, dict[CameraRole, np.ndarray]]] = []
+        self._memory = Memory()
 
     def take_over(self, mind: Expert) -> None:
         self._pictures.clear()
+        self._memory = Memory()
 
     def propose(self, driven: Sequence[World], steps: int) -> Proposal:
         now = driven[-1]
         # Any two seeds give streams that have nothing in common: neighbouring ones may be used.
         seed = now.scenario.seed * 1000 + now.tick if self._seed is None else self._seed
-        plan = self._policy.plan(self.observe(driven), num_samples=self._num_samples, seed=seed, **self._options)
+        plan = self._policy.plan(
+            self.observe(driven), num_samples=self._num_samples, seed=seed, memory=self._memory, **self._options
+        )
         return Proposal(plan.samples, plan.selected)
 
     def observe(self, driven: Sequence[World]) -> Observation:
