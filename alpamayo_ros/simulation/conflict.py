@@ -53,7 +53,7 @@ def predict(actor: Actor, world: World) -> np.ndarray:
     if actor.accelerates and actor.kind not in WALKING and actor.desired > speed:
         gained = np.minimum(0.5 * times, actor.desired - speed) * times * 0.7
         ahead = np.minimum(actor.s + speed * times + gained, max(end, actor.s))
-    return np.array([actor.path.pose(s, actor.shift_to) for s in ahead.tolist()])
+    return actor.path.poses(ahead, actor.shift_to)
 
 
 def find_conflict(other: Neighbour, world: World, corridor: Corridor) -> Conflict | None:
@@ -61,7 +61,7 @@ def find_conflict(other: Neighbour, world: World, corridor: Corridor) -> Conflic
     actor, path = other.actor, world.scenario.route.path
     poses = predict(actor, world)
     s, d = path.project_many(poses[:, :2])
-    angle = poses[:, 2] - np.interp(s, np.arange(len(path.yaw)) * path.spacing, path.yaw)
+    angle = poses[:, 2] - path.yaw_at(s)
     cosine, sine = np.abs(np.cos(angle)), np.abs(np.sin(angle))
     half_s = (cosine * actor.length + sine * actor.width) / 2
     half_d = (sine * actor.length + cosine * actor.width) / 2

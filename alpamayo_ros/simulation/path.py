@@ -47,6 +47,16 @@ class Path:
         # Plain lists: scalar look-ups are several times faster than indexing numpy arrays.
         return self.points[:, 0].tolist(), self.points[:, 1].tolist(), self.yaw.tolist(), self.curvature.tolist()
 
+    @cached_property
+    def _columns(self) -> tuple[np.ndarray, ...]:
+        # Each behind itself: of a table of points every look-up would fetch what is not asked for.
+        xs, ys = self.points.T.copy()
+        return xs, ys, xs[::COARSE].copy(), ys[::COARSE].copy(), np.cos(self.yaw), np.sin(self.yaw)
+
+    @cached_property
+    def _grid(self) -> np.ndarray:
+        return np.arange(len(self.yaw)) * self.spacing
+
     def pose(self, s: float, d: float = 0.0) -> tuple[float, float, float]:
         """x, y, yaw at arc length `s` and offset `d`."""
         xs, ys, yaws, _ = self._table
@@ -63,6 +73,21 @@ class Path:
             y + beyond * math.sin(yaw) + d * math.cos(yaw),
             yaw,
         )
+
+    def poses(self, s: np.ndarray, d: float = 0.0) -> np.ndarray:
+        """(M, 3) x, y, yaw at arc lengths (M,) and one offset."""
+        place = s / self.spacing
+        index = np.minimum(np.maximum(place.astype(np.int64), 0), len(self.yaw) - 2)
+        part = place - index
+        blend = np.minimum(np.maximum(part, 0.0), 1.0)
+        xs, ys, yaws = self._columns[0], self._columns[1], self.yaw
+        x, y, yaw = (values[index] + blend * (values[index + 1] - values[index]) for values in (xs, ys, yaws))
+        beyond, cosine, sine = (part - blend) * self.spacing, np.cos(yaw), np.sin(yaw)
+        return np.stack([x + beyond * cosine - d * sine, y + beyond * sine + d * cosine, yaw], axis=1)
+
+    def yaw_at(self, s: np.ndarray) -> np.ndarray:
+        """Yaw (M,) at arc lengths (M,); beyond an end it is the yaw of the end."""
+        return np.interp(s, self._grid, self.yaw)
 
     def curvature_at(self, s: float) -> float:
         """Curvature at arc length `s`; zero beyond the ends."""
@@ -81,20 +106,18 @@ class Path:
     def project_many(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Arc lengths (M,) and offsets (M,) of `points` (M, 2)."""
         # First every tenth point, then its surroundings: a path does not come back to itself within that distance.
-        across = points[:, 0, None] - self.points[None, ::COARSE, 0]
-        along = points[:, 1, None] - self.points[None, ::COARSE, 1]
+        xs, ys, coarse_xs, coarse_ys, cosines, sines = self._columns
+        across, along = np.subtract.outer(points[:, 0], coarse_xs), np.subtract.outer(points[:, 1], coarse_ys)
         rough = (across * across + along * along).argmin(axis=1) * COARSE
-        window = np.minimum(np.maximum(rough[:, None] + WINDOW, 0), len(self.points) - 1)
-        across = points[:, 0, None] - self.points[window, 0]
-        along = points[:, 1, None] - self.points[window, 1]
-        nearest = window[np.arange(len(points)), (across * across + along * along).argmin(axis=1)]
-        yaw = self.yaw[nearest]
-        delta = points - self.points[nearest]
-        forward = delta[:, 0] * np.cos(yaw) + delta[:, 1] * np.sin(yaw)
-        left = delta[:, 1] * np.cos(yaw) - delta[:, 0] * np.sin(yaw)
+        window = np.minimum(np.maximum(rough[:, None] + WINDOW, 0), len(xs) - 1)
+        across, along = points[:, 0, None] - xs[window], points[:, 1, None] - ys[window]
+        rows, best = np.arange(len(points)), (across * across + along * along).argmin(axis=1)
+        nearest, across, along = window[rows, best], across[rows, best], along[rows, best]
+        cosine, sine = cosines[nearest], sines[nearest]
+        forward, left = across * cosine + along * sine, along * cosine - across * sine
         # Inside the curve a step of the path is longer than the same step at the offset.
         scale = np.minimum(np.maximum(1.0 - self.curvature[nearest] * left, 0.2), 5.0)
-        inner = (nearest > 0) & (nearest < len(self.points) - 1)
+        inner = (nearest > 0) & (nearest < len(xs) - 1)
         return nearest * self.spacing + np.where(inner, forward / scale, forward), left
 
     def offset(self, d: float | Callable[[np.ndarray], np.ndarray]) -> Path:
@@ -107,12 +130,12 @@ class Path:
     def part(self, start: float, stop: float) -> Path:
         """The piece between two arc lengths, which may lie beyond the ends."""
         count = max(2, round((stop - start) / STEP) + 1)
-        return Path(np.array([self.pose(s)[:2] for s in np.linspace(start, stop, count)]))
+        return Path(self.poses(np.linspace(start, stop, count))[:, :2])
 
     def edge(self, d: float, start: float, stop: float, spacing: float = 2.0) -> np.ndarray:
         """(M, 2) points at offset `d` from `start` to `stop`, about `spacing` metres apart."""
         count = max(2, math.ceil(abs(stop - start) / spacing) + 1)
-        return np.array([self.pose(s, d)[:2] for s in np.linspace(start, stop, count)])
+        return self.poses(np.linspace(start, stop, count), d)[:, :2]
 
     def strip(self, right: float, left: float, start: float, stop: float) -> np.ndarray:
         """(M, 2) closed outline of the band between two offsets."""

@@ -71,7 +71,7 @@ def look_around(world: World, reach: float = 110.0) -> Surroundings:
     actors = [a for a in world.actors if abs(a.x - ego.x) < reach and abs(a.y - ego.y) < reach]
     points = np.array([(ego.x, ego.y)] + [(a.x, a.y) for a in actors])
     along, across = path.project_many(points)
-    yaw = np.interp(along, np.arange(len(path.yaw)) * path.spacing, path.yaw)
+    yaw = path.yaw_at(along)
     angle = np.array([ego.yaw] + [a.yaw for a in actors]) - yaw
     cosine, sine = np.cos(angle), np.sin(angle)
     rows = zip(actors, along[1:].tolist(), across[1:].tolist(), cosine[1:].tolist(), sine[1:].tolist(), strict=True)

@@ -80,7 +80,7 @@ def _leaders(world: World) -> dict[int, tuple[float, float]]:
     for key, members in by_path.items():
         path = paths[key]
         places_along, d = path.project_many(places)
-        angle = yaws - np.interp(places_along, np.arange(len(path.yaw)) * path.spacing, path.yaw)
+        angle = yaws - path.yaw_at(places_along)
         cosine, sine = np.cos(angle), np.sin(angle)
         along = np.abs(cosine) * halves[:, 0] + np.abs(sine) * halves[:, 1]
         across = np.abs(sine) * halves[:, 0] + np.abs(cosine) * halves[:, 1]

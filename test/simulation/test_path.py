@@ -35,6 +35,16 @@ def test_beyond_its_ends_a_path_goes_straight_on() -> None:
     assert path.project(-5.0, 1.0) == pytest.approx((-5.0, 1.0))
 
 
+@given(
+    curvature=st.floats(-0.1, 0.1), places=st.lists(st.floats(-20.0, 90.0), min_size=1, max_size=5), d=st.floats(-4, 4)
+)
+def test_many_poses_are_those_of_each_place(curvature: float, places: list[float], d: float) -> None:
+    path = trace([(70.0, curvature)])
+    s = np.array(places)
+    np.testing.assert_allclose(path.poses(s, d), [path.pose(place, d) for place in places], atol=1e-12)
+    np.testing.assert_allclose(path.yaw_at(s), [path.pose(place)[2] for place in places], atol=1e-12)
+
+
 def test_offset_and_join() -> None:
     path = Path(np.array([[0.0, 0.0], [50.0, 0.0]]))
     shifted = path.offset(shift(10.0, 40.0, 0.0, 3.5))

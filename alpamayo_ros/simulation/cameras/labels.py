@@ -109,33 +109,31 @@ class Labeller:
         thing = numbers > 0
         classes[thing] = table.classes[numbers[thing]]
         distance[thing] = table.distance[numbers[thing]]
-        one_hot = np.eye(len(Seen), dtype=np.float32)[classes]
-        located = one_hot[..., list(LOCATED)]
-        edges, path = self._way(world, view, pose, ahead)
-        edges[thing], path[thing] = 0.0, 0.0
-        lines = np.concatenate([located, edges, path[..., None]], axis=-1)
-        column = (np.arange(view.width) % self._side + 0.5) / self._side - 0.5
-        features = table.features[numbers]
-        flat = np.concatenate([one_hot, features, edges, path[..., None]], axis=-1)
-        means = self._blocks(flat).mean(axis=2).astype(np.float32)
-        count = len(Seen)
-        blocks, owners = self._blocks(distance), self._blocks(numbers)
-        ranges = self._blocks(np.where(located > 0, distance[..., None], FARTHEST)).min(axis=2)
-        pixels = self._blocks(lines).sum(axis=2)
-        across = self._blocks(lines * column[:, None]).sum(axis=2) / np.maximum(pixels, 1.0)
+        way = self._way(world, view, pose, ahead) & ~thing
+        # Pixels of a block stand together from here on, and are counted.
+        kinds, blocks, owners = self._blocks(classes), self._blocks(distance), self._blocks(numbers)
+        located = [kinds == kind for kind in LOCATED]
+        lines = [*located, *(self._blocks(plane) for plane in way)]
+        counts = np.stack([line.sum(axis=-1) for line in lines], axis=-1)
+        column = self._blocks(np.broadcast_to(self._columns(view), numbers.shape))
+        across = np.stack([np.einsum("hwp,hwp->hw", line, column) for line in lines], axis=-1) / np.maximum(counts, 1)
+        ranges = np.stack([np.where(seen, blocks, FARTHEST).min(axis=-1) for seen in located], axis=-1)
+        share = 1.0 / self._side**2
+        means = (_histogram(owners, len(table.features)) @ table.features * share).astype(np.float32)
+        ways = (counts[..., len(LOCATED) :] * share).astype(np.float32)
         nearest = np.where(owners > 0, blocks, np.inf).argmin(axis=-1)
         motion = table.motion[np.take_along_axis(owners, nearest[..., None], axis=-1)[..., 0]]
         return DenseLabels(
             self.block,
-            means[..., :count],
-            means[..., count],
-            means[..., count + 1 : count + 3],
-            means[..., count + 3],
-            means[..., count + 4 : count + 7],
+            (_histogram(kinds, len(Seen)) * share).astype(np.float32),
+            means[..., 0],
+            means[..., 1:3],
+            means[..., 3],
+            means[..., 4:7],
             motion.astype(np.float32),
             blocks.min(axis=-1).astype(np.float32),
-            means[..., count + 7 : count + 9],
-            means[..., count + 9],
+            ways[..., :2],
+            ways[..., 2],
             ranges.astype(np.float32),
             across.astype(np.float32),
         )
@@ -146,6 +144,10 @@ class Labeller:
         h, w = height // self._side, width // self._side
         split = pixels.reshape(h, self._side, w, self._side, *rest)
         return split.swapaxes(1, 2).reshape(h, w, self._side**2, *rest)
+
+    def _columns(self, view: View) -> np.ndarray:
+        """Of each column of pixels (W,), where it is in its block, from -0.5 to 0.5."""
+        return (np.arange(view.width) % self._side + 0.5) / self._side - 0.5
 
     def _ground(self, world: World, view: View, pose: tuple[float, float, float]) -> tuple[np.ndarray, np.ndarray]:
         raster = self.renderer.stage(world.scenario).ground
@@ -162,10 +164,8 @@ class Labeller:
         distance[view.first :][below] = np.minimum(view.distance, FARTHEST)[below]
         return classes, distance
 
-    def _way(
-        self, world: World, view: View, pose: tuple[float, float, float], ahead: np.ndarray | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Shares of lane edges (H, W, 2) and of the path (H, W) for each pixel of the ground."""
+    def _way(self, world: World, view: View, pose: tuple[float, float, float], ahead: np.ndarray | None) -> np.ndarray:
+        """Pixels (3, H, W) of the left and right lane edge and of the path, were nothing in front of them."""
         route = world.scenario.route
         s, d = route.path.project(pose[0], pose[1])
         lanes = [0.0, *(lane.offset for lane in route.neighbours if lane.same_direction)]
@@ -178,8 +178,14 @@ class Labeller:
             _fill(drawn[index], view, pose, _bands(edge, 0.3))
         line = route.path.edge(home, s, s + PATH_LENGTH, 1.5) if ahead is None else ahead
         _fill(drawn[2], view, pose, _bands(line, PATH_WIDTH))
-        shares = (drawn > 0).astype(np.float32)
-        return np.moveaxis(shares[:2], 0, -1).copy(), shares[2]
+        return drawn > 0
+
+
+def _histogram(blocks: np.ndarray, count: int) -> np.ndarray:
+    """How often each number below `count` is in each block of numbers (h, w, pixels): (h, w, count)."""
+    h, w, _ = blocks.shape
+    places = np.arange(h * w).reshape(h, w, 1) * count + blocks
+    return np.bincount(places.ravel(), minlength=h * w * count).reshape(h, w, count)
 
 
 def _bands(line: np.ndarray, half: float) -> np.ndarray:
