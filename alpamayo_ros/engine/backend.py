@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 def make_stack(decoder: Decoder, switches: Switches) -> Stack | NativeStack | FusedStack:
     if switches.native and switches.float8 == "off" and library.runs_here(decoder.norm.weight):
-        return NativeStack(decoder)
+        return NativeStack(decoder, matrix_units=switches.matrix_units)
     if cuda.runs_here(decoder.norm.weight, switches):
         from alpamayo_ros.engine.cuda.decoder import FusedStack
 
@@ -34,7 +34,7 @@ def make_stack(decoder: Decoder, switches: Switches) -> Stack | NativeStack | Fu
 def make_tower(tower: VisionTower, switches: Switches) -> Tower | NativeTower:
     weight = tower.patch_embed.proj.weight
     if switches.native and library.runs_here(weight):
-        return NativeTower(tower)
+        return NativeTower(tower, matrix_units=switches.matrix_units)
     if cuda.runs_here(weight, switches):
         from alpamayo_ros.engine.cuda.tower import FusedTower
 

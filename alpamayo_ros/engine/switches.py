@@ -26,6 +26,9 @@ class Switches:
     packed_weights: on the CPU in float32, products run in oneDNN over weights in its own layout: a second copy of them.
     native: on the CPU in float32, the vision tower, a prompt and flow matching (with guidance each step of it) are one
         call of our own library, over a second copy of their weights.
+    matrix_units: where a processor has them (AMX), products of `native` with weights that consist of bfloat16 numbers,
+        as those of the releases and of alpamayo-tiny do, are three products there: of the first, middle and last eight
+        bits of the activations. Only the sums round, as in float32.
     fused_kernels: on CUDA, what lies between two products of the decoders and the vision tower is one kernel of our
         own; so are attention to the cache and products of few rows.
     static_graphs: every pass reads and writes buffers that stay where they are; on CUDA it is recorded and replayed.
@@ -51,6 +54,7 @@ class Switches:
     quick_choice: bool = True
     packed_weights: bool = True
     native: bool = True
+    matrix_units: bool = True
     fused_kernels: bool = True
     static_graphs: bool = True
     float8: Float8 = "off"
@@ -70,6 +74,7 @@ PLAIN = Switches(
     quick_choice=False,
     packed_weights=False,
     native=False,
+    matrix_units=False,
     fused_kernels=False,
     static_graphs=False,
 )

@@ -36,7 +36,7 @@ NAMES = ("tiny", "r1", "15")
 
 def test_plain_has_no_exact_switch_on():
     assert {name for name in EXACT if getattr(PLAIN, name)} == set()
-    assert len(EXACT) == 10
+    assert len(EXACT) == 11
 
 
 @pytest.mark.parametrize("name", NAMES)

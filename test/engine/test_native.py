@@ -47,13 +47,13 @@ SHAPES = {
 }
 
 
-@pytest.fixture(params=[1, 3, 4], ids=["any", "avx2", "avx512"])
+@pytest.fixture(params=[1, 3, 4, 5], ids=["any", "avx2", "avx512", "amx"])
 def level(request):
     """Kernels of one instruction set, for whatever is made in the test."""
     if not library().choose_level(request.param):
         pytest.skip("this processor has not got it")
     yield
-    assert any(library().choose_level(best) for best in (4, 3, 1))
+    assert any(library().choose_level(best) for best in (5, 4, 3, 1))
 
 
 @pytest.fixture(params=[1, 2, 3])
@@ -69,7 +69,12 @@ def decoder_of(config):
     made = Decoder(config).requires_grad_(False)
     for name, weight in made.named_parameters():
         weight.mul_(2).add_(torch.rand_like(weight) if "norm" in name else 0)
+        weight.copy_(weight.bfloat16())  # As in checkpoints, and as matrix units take them.
     return made
+
+
+def native_stack(decoder, *, matrix_units=True):
+    return NativeStack(decoder, matrix_units=matrix_units)
 
 
 def filled(config, rows, dtype=torch.float32):
@@ -90,7 +95,7 @@ def check(config, rows, columns, end, visible=None, asked=0, deepstack=None, sca
         angles, place = tuple(part.to(dtype) for part in rotary), Place(cache, columns, end, visible, asked=asked)
         return stack(hidden.to(dtype, copy=True), angles, place, deepstack), cache.keys, cache.values
 
-    made, usual = (run(stack, torch.float32) for stack in (NativeStack(decoder), Stack(decoder, PLAIN)))
+    made, usual = (run(stack, torch.float32) for stack in (native_stack(decoder), Stack(decoder, PLAIN)))
     exact = run(Stack(decoder.double(), PLAIN), torch.float64)
     for mine, theirs, truth in zip(made, usual, exact, strict=True):
         error, allowed = ((part - truth).norm() / truth.norm() for part in (mine, theirs))
@@ -133,7 +138,7 @@ def test_what_is_not_a_number_is_not_hidden(level):
     hidden = torch.randn(1, 4, USUAL.hidden_size)
     hidden[0, 2, 5] = torch.nan
     rotary = rotary_of(columns.expand(3, 1, -1), USUAL)
-    made = NativeStack(decoder)(hidden, rotary, Place(filled(USUAL, 1), columns, 4, "causal"))
+    made = native_stack(decoder)(hidden, rotary, Place(filled(USUAL, 1), columns, 4, "causal"))
     assert made.isnan()[0, 2:].all()
 
 
@@ -142,7 +147,7 @@ def test_as_many_threads_as_there_are_give_the_same_bits(level):
     rotary, made, before = rotary_of(columns.expand(3, 1, -1), USUAL), [], torch.get_num_threads()
     for threads in (1, 2, 3):
         torch.set_num_threads(threads)
-        made.append(NativeStack(decoder)(hidden.clone(), rotary, Place(filled(USUAL, 1), columns, 100, "causal")))
+        made.append(native_stack(decoder)(hidden.clone(), rotary, Place(filled(USUAL, 1), columns, 100, "causal")))
     torch.set_num_threads(before)
     assert all(torch.equal(other, made[0]) for other in made[1:])
 
@@ -207,7 +212,8 @@ def test_tower(level, threads, name, grids):
     tower = VisionTower(config).requires_grad_(False)
     for weight in tower.parameters():
         weight.mul_(2).add_(0.1 * torch.randn_like(weight))
-    made, patches = NativeTower(tower), sum(h * w for h, w in grids)
+        weight.copy_(weight.bfloat16())
+    made, patches = NativeTower(tower, matrix_units=True), sum(h * w for h, w in grids)
     exact = copy.deepcopy(tower).double()
     tables, grid_thw = PictureTables(tower)(grids), torch.tensor([(1, *grid) for grid in grids])
     for _ in range(2):
@@ -216,6 +222,24 @@ def test_tower(level, threads, name, grids):
         for mine, theirs, truth in zip(found, usual, exact(rows.double(), grid_thw), strict=True):
             error, allowed = ((part - truth).norm() / truth.norm() for part in (mine, theirs))
             assert error < 4 * allowed + 1e-7
+
+
+@pytest.mark.parametrize("level", [5], ids=["amx"], indirect=True)
+@pytest.mark.parametrize(("bfloat16_weights", "matrix_units"), [(True, True), (True, False), (False, True)])
+def test_matrix_units_take_weights_that_lose_nothing_there(level, bfloat16_weights, matrix_units):
+    decoder, columns = decoder_of(USUAL), torch.arange(4)
+    if not bfloat16_weights:
+        for weight in decoder.parameters():
+            weight.mul_(1.001)
+    hidden, rotary = torch.randn(1, 4, USUAL.hidden_size), rotary_of(columns.expand(3, 1, -1), USUAL)
+
+    def run():
+        stack, place = native_stack(decoder, matrix_units=matrix_units), Place(filled(USUAL, 1), columns, 4, "causal")
+        return stack(hidden.clone(), rotary, place)
+
+    made = run()
+    assert library().choose_level(4)
+    assert torch.equal(run(), made) != (bfloat16_weights and matrix_units)
 
 
 def test_only_float32_weights_as_they_are_go_there():
@@ -230,7 +254,7 @@ def test_some_are_asked_for_in_one_row_only():
     decoder, columns = decoder_of(USUAL), torch.arange(4)
     place = Place(filled(USUAL, 2), columns, 4, "causal", asked=1)
     with pytest.raises(ValueError, match="in one row only"):
-        NativeStack(decoder)(torch.randn(2, 4, 48), rotary_of(columns.expand(3, 1, -1), USUAL), place)
+        native_stack(decoder)(torch.randn(2, 4, 48), rotary_of(columns.expand(3, 1, -1), USUAL), place)
 
 
 def test_a_library_that_was_not_built_is_named(monkeypatch, tmp_path):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from alpamayo_ros.engine.decoder import Place, Rotary
 from alpamayo_ros.engine.native.decoder import NativeStack, Pass, pass_of
-from alpamayo_ros.engine.native.library import Norm, Packed, Pointer, address, library, norm_of, packed
+from alpamayo_ros.engine.native.library import Norm, Packed, Pointer, Weights, library
 from alpamayo_ros.vla.action_in_proj import ActionInProj, FourierFeatures
 from alpamayo_ros.vla.decoder import RMSNorm
 from alpamayo_ros.vla.flow_matching import Velocity
@@ -34,18 +34,18 @@ class NativeField:
 
     def __init__(self, embedding: ActionInProj, expert: NativeStack, out: nn.Linear) -> None:
         self._expert, self._size = expert, out.in_features
-        self._held: list[Tensor] = []
+        held = self._held = Weights(matrix_units=expert.matrix_units)
         trunk = list(embedding.encoder.trunk)
         linear = [part for part in trunk if isinstance(part, nn.Linear)]
         norms = [part for part in trunk if isinstance(part, RMSNorm)]
         frequencies = torch.cat([cast(FourierFeatures, axis).freqs for axis in embedding.sinus])
-        self._trunk = (Packed * len(linear))(*(packed(part.weight, part.bias, self._held) for part in linear))
+        self._trunk = (Packed * len(linear))(*(held.packed(part.weight, part.bias) for part in linear))
         self._weights = ActionWeights(
             self._trunk,
-            address(torch.cat([norm.weight for norm in norms]), self._held),
-            norm_of(embedding.norm, self._held),
-            address(frequencies, self._held),
-            packed(out.weight, out.bias, self._held),
+            held.address(torch.cat([norm.weight for norm in norms])),
+            held.norm(embedding.norm),
+            held.address(frequencies),
+            held.packed(out.weight, out.bias),
             len(linear),
             2 * frequencies.shape[1],
             norms[0].eps,

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from alpamayo_ros.engine.decoder import Place, Rotary
-from alpamayo_ros.engine.native.library import Packed, Pointer, address, library, packed
+from alpamayo_ros.engine.native.library import Packed, Pointer, Weights, library
 from alpamayo_ros.vla.decoder import Decoder, DecoderLayer
 
 
@@ -53,13 +53,14 @@ class Pass(ctypes.Structure):
 class NativeStack:
     """What `Stack` does, over a copy of the weights."""
 
-    def __init__(self, decoder: Decoder) -> None:
+    def __init__(self, decoder: Decoder, *, matrix_units: bool) -> None:
         config = decoder.config
+        self.matrix_units = matrix_units
         self._size, self._heads = config.hidden_size, (config.num_attention_heads, config.num_key_value_heads)
-        self._held: list[Tensor] = []
+        self._held = Weights(matrix_units=matrix_units)
         layers = [self._layer(cast(DecoderLayer, layer)) for layer in decoder.layers]
         self._layers = (LayerWeights * len(layers))(*layers)
-        norm = address(decoder.norm.weight, self._held)
+        norm = self._held.address(decoder.norm.weight)
         sizes = (config.head_dim, config.intermediate_size, config.rms_norm_eps)
         self.weights = DecoderWeights(self._layers, norm, len(layers), self._size, *self._heads, *sizes)
 
@@ -68,14 +69,14 @@ class NativeStack:
         queries, keys = self._heads
         norms = (attention.q_norm.weight,) * queries + (attention.k_norm.weight,) * keys
         return LayerWeights(
-            packed(attention.q_proj.weight, None, held),
-            packed(torch.cat([attention.k_proj.weight, attention.v_proj.weight]), None, held),
-            packed(attention.o_proj.weight, None, held),
-            packed(torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]), None, held),
-            packed(mlp.down_proj.weight, None, held),
-            address(layer.input_layernorm.weight, held),
-            address(layer.post_attention_layernorm.weight, held),
-            address(torch.stack(norms), held),
+            held.packed(attention.q_proj.weight, None),
+            held.packed(torch.cat([attention.k_proj.weight, attention.v_proj.weight]), None),
+            held.packed(attention.o_proj.weight, None),
+            held.packed(torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]), None),
+            held.packed(mlp.down_proj.weight, None),
+            held.address(layer.input_layernorm.weight),
+            held.address(layer.post_attention_layernorm.weight),
+            held.address(torch.stack(norms)),
         )
 
     def __call__(

@@ -13,13 +13,16 @@ import alpamayo_ros
 from alpamayo_ros.vla.errors import ModelInputError
 
 NAME = "libalpamayo_engine.so"
-INTERFACE = 1
+INTERFACE = 2
 """As in `kernels/arguments.h`; it goes up with every change of functions or structures."""
 Pointer = ctypes.c_void_p
 
 
 class Packed(ctypes.Structure):
-    _fields_ = [("panels", Pointer), ("bias", Pointer), ("inputs", ctypes.c_int32), ("outputs", ctypes.c_int32)]
+    _fields_ = [
+        *((name, Pointer) for name in ("panels", "bias")),
+        *((name, ctypes.c_int32) for name in ("inputs", "outputs", "tiled")),
+    ]
 
 
 class Norm(ctypes.Structure):
@@ -36,7 +39,8 @@ def library() -> ctypes.CDLL:
     made = ctypes.CDLL(str(path))
     if not hasattr(made, "interface") or made.interface() != INTERFACE:
         raise _unbuilt(f"in {path.parent} was built from another version")
-    made.choose_level.restype = ctypes.c_bool
+    made.choose_level.restype = made.may_tile.restype = ctypes.c_bool
+    made.packed_bytes.restype = ctypes.c_int64
     return made
 
 
@@ -49,28 +53,36 @@ def _unbuilt(what: str) -> ModelInputError:
 
 def instruction_set() -> str:
     """What the library uses of this processor. Raises ModelInputError where it was not built."""
-    return {1: "what any processor has", 3: "AVX2", 4: "AVX-512"}[library().level()]
+    return {1: "what any processor has", 3: "AVX2", 4: "AVX-512", 5: "AVX-512 and AMX"}[library().level()]
 
 
-def packed(weight: Tensor, bias: Tensor | None, held: list[Tensor]) -> Packed:
-    """A weight (outputs, inputs) in panels, which are added to `held`: what must live as long as the structure."""
-    outputs, inputs = weight.shape
-    width = library().panel_width()
-    panels = torch.empty(-(-outputs // width), inputs, width)
-    library().pack_weight(Pointer(address(weight, held)), inputs, outputs, Pointer(panels.data_ptr()))
-    # The weight itself is not needed any more.
-    held[-1] = panels
-    return Packed(panels.data_ptr(), None if bias is None else address(bias, held), inputs, outputs)
+class Weights:
+    """Hands weights over to the library, and holds what structures point to: it must live as long as they.
 
+    matrix_units: those that consist of bfloat16 numbers go to the processor's matrix units, where it has them.
+    """
 
-def address(tensor: Tensor, held: list[Tensor]) -> int:
-    """Of its numbers one behind the other; `held` gets them."""
-    held.append(tensor.detach().contiguous())
-    return held[-1].data_ptr()
+    def __init__(self, *, matrix_units: bool) -> None:
+        self._held: list[Tensor] = []
+        self._matrix_units = matrix_units
 
+    def packed(self, weight: Tensor, bias: Tensor | None) -> Packed:
+        """A weight (outputs, inputs) in panels."""
+        outputs, inputs = weight.shape
+        weight = weight.detach().contiguous()
+        tiled = self._matrix_units and library().may_tile(inputs, outputs)
+        tiled = tiled and torch.equal(weight, weight.bfloat16().float())
+        panels = torch.empty(library().packed_bytes(inputs, outputs, tiled), dtype=torch.uint8)
+        library().pack_weight(Pointer(weight.data_ptr()), inputs, outputs, tiled, Pointer(panels.data_ptr()))
+        return Packed(self.address(panels), None if bias is None else self.address(bias), inputs, outputs, tiled)
 
-def norm_of(norm: nn.LayerNorm, held: list[Tensor]) -> Norm:
-    return Norm(address(norm.weight, held), address(norm.bias, held))
+    def address(self, tensor: Tensor) -> int:
+        """Of its numbers one behind the other."""
+        self._held.append(tensor.detach().contiguous())
+        return self._held[-1].data_ptr()
+
+    def norm(self, norm: nn.LayerNorm) -> Norm:
+        return Norm(self.address(norm.weight), self.address(norm.bias))
 
 
 def runs_here(weight: Tensor) -> bool:

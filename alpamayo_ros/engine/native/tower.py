@@ -9,7 +9,7 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from alpamayo_ros.engine.native.library import Norm, Packed, Pointer, library, norm_of, packed
+from alpamayo_ros.engine.native.library import Norm, Packed, Pointer, Weights, library
 from alpamayo_ros.engine.tower import Grids, Tables
 from alpamayo_ros.vla.vision import PatchMerger, VisionBlock, VisionFeatures, VisionTower
 
@@ -58,14 +58,13 @@ class Look(ctypes.Structure):
 class NativeTower:
     """What `Tower` does, over a copy of the weights."""
 
-    def __init__(self, tower: VisionTower) -> None:
+    def __init__(self, tower: VisionTower, *, matrix_units: bool) -> None:
         config = self._config = tower.config
-        self._held: list[Tensor] = []
-        held = self._held
+        held = self._held = Weights(matrix_units=matrix_units)
         self._layers = cast(Sequence[nn.Conv2d], tower.stem.layers) if config.stem_channels else ()
         # A row of a kernel is a product over what it covers, pixel by pixel.
         stem = [
-            packed(layer.weight[:, :, row].transpose(1, 2).flatten(1), None if row else layer.bias, held)
+            held.packed(layer.weight[:, :, row].transpose(1, 2).flatten(1), None if row else layer.bias)
             for layer in self._layers
             for row in range(3)
         ]
@@ -79,7 +78,7 @@ class NativeTower:
         self._arrays = (Packed * len(stem))(*stem), of_blocks, of_mergers
         self._weights = TowerWeights(
             self._arrays[0],
-            packed(weight.flatten(1), embed.bias, held),
+            held.packed(weight.flatten(1), embed.bias),
             *self._arrays[1:],
             len(self._layers),
             len(blocks),
@@ -95,12 +94,12 @@ class NativeTower:
 
     def _block(self, block: VisionBlock) -> BlockWeights:
         parts = (block.attn.qkv, block.attn.proj, block.mlp.linear_fc1, block.mlp.linear_fc2)
-        products = (packed(part.weight, part.bias, self._held) for part in parts)
-        return BlockWeights(*products, norm_of(block.norm1, self._held), norm_of(block.norm2, self._held))
+        products = (self._held.packed(part.weight, part.bias) for part in parts)
+        return BlockWeights(*products, self._held.norm(block.norm1), self._held.norm(block.norm2))
 
     def _merger(self, merger: PatchMerger, block: int) -> MergerWeights:
-        products = (packed(part.weight, part.bias, self._held) for part in (merger.linear_fc1, merger.linear_fc2))
-        return MergerWeights(*products, norm_of(merger.norm, self._held), block, merger.norm_after_merge)
+        products = (self._held.packed(part.weight, part.bias) for part in (merger.linear_fc1, merger.linear_fc2))
+        return MergerWeights(*products, self._held.norm(merger.norm), block, merger.norm_after_merge)
 
     def __call__(self, rows: Tensor, grids: Grids, tables: Tables) -> VisionFeatures:
         """As `Tower`."""

@@ -3,15 +3,16 @@
 
 #include <cstdint>
 
-constexpr int32_t INTERFACE = 1;  // goes up with every change of what is handed over, functions and structures
+constexpr int32_t INTERFACE = 2;  // goes up with every change of what is handed over, functions and structures
 
 extern "C" {
 
-// A weight in panels: of each so many outputs, all inputs behind each other. bias: null where there is none.
+// A weight in panels: of each so many outputs, all inputs behind each other, as floats or, if tiled, as bfloat16 numbers
+// in tiles for matrix units. bias: null where there is none.
 struct Packed {
-  const float* panels;
+  const void* panels;
   const float* bias;
-  int32_t inputs, outputs;
+  int32_t inputs, outputs, tiled;
 };
 
 struct Norm {

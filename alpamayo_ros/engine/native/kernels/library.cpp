@@ -8,6 +8,12 @@
 #include <cmath>
 #include <vector>
 
+#if defined(__x86_64__) && defined(__linux__)
+#include <immintrin.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 #include "arguments.h"
 
 #if defined(__x86_64__)
@@ -17,6 +23,16 @@ namespace avx512 {
 constexpr int LANES = 16, ROWS = 12;
 #include "kernels.h"
 }  // namespace avx512
+#if defined(__linux__)
+#define MATRIX_UNITS
+#pragma GCC push_options
+#pragma GCC target("amx-tile,amx-bf16")
+namespace amx {
+constexpr int LANES = 16, ROWS = 12;
+#include "kernels.h"
+}  // namespace amx
+#pragma GCC pop_options
+#endif
 #pragma GCC pop_options
 #pragma GCC push_options
 #pragma GCC target("arch=x86-64-v3")
@@ -51,10 +67,23 @@ struct Kernels {
         set::tower_floats, set::see                                                                                \
   }
 
-// Where the processor has x86-64-v<level>, the kernels for it; level 1 is what every processor has.
+#ifdef MATRIX_UNITS
+// Linux keeps the registers of the matrix units only for processes that asked for them.
+bool may_use_matrix_units() {
+  constexpr int request = 0x1023, tile_data = 18;  // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+  static const bool granted = syscall(SYS_arch_prctl, request, tile_data) == 0;
+  return granted;
+}
+#endif
+
+// Where the processor has x86-64-v<level>, the kernels for it; level 1 is what every processor has, 5 is 4 with AMX.
 bool choose(int level, Kernels& kernels) {
 #if defined(__x86_64__)
   __builtin_cpu_init();
+#ifdef MATRIX_UNITS
+  if (level == 5 && __builtin_cpu_supports("x86-64-v4") && __builtin_cpu_supports("amx-bf16") && may_use_matrix_units())
+    return kernels = KERNELS(5, amx), true;
+#endif
   if (level == 4 && __builtin_cpu_supports("x86-64-v4")) return kernels = KERNELS(4, avx512), true;
   if (level == 3 && __builtin_cpu_supports("x86-64-v3")) return kernels = KERNELS(3, avx2), true;
 #endif
@@ -64,7 +93,7 @@ bool choose(int level, Kernels& kernels) {
 
 Kernels best() {
   Kernels kernels;
-  for (int level : {4, 3, 1})
+  for (int level : {5, 4, 3, 1})
     if (choose(level, kernels)) break;
   return kernels;
 }
@@ -80,7 +109,15 @@ void in_threads(int threads, int64_t floats, const Share& share) {
   if (int64_t(memory.size()) < threads * floats) memory.resize(threads * floats);
   float* scratch = memory.data();
 #pragma omp parallel num_threads(threads)
-  share(Worker{omp_get_thread_num(), omp_get_num_threads(), scratch + omp_get_thread_num() * floats});
+  {
+#ifdef MATRIX_UNITS
+    if (kernels.level == 5) amx::set_up();
+#endif
+    share(Worker{omp_get_thread_num(), omp_get_num_threads(), scratch + omp_get_thread_num() * floats});
+#ifdef MATRIX_UNITS
+    if (kernels.level == 5) amx::put_away();
+#endif
+  }
 }
 
 }  // namespace
@@ -94,12 +131,29 @@ EXPORTED int32_t interface() { return INTERFACE; }
 
 EXPORTED int32_t level() { return kernels.level; }
 
-// Outputs in a panel.
-EXPORTED int32_t panel_width() { return kernels.panel; }
+// Whether weights of such a size are better in tiles, if all are bfloat16 numbers.
+EXPORTED bool may_tile([[maybe_unused]] int32_t inputs, [[maybe_unused]] int32_t outputs) {
+#ifdef MATRIX_UNITS
+  return kernels.level == 5 && inputs <= amx::LONGEST && outputs >= amx::FEWEST;
+#else
+  return false;
+#endif
+}
 
-// (outputs, inputs) to ceil(outputs / panel) panels of (inputs, panel).
-EXPORTED void pack_weight(const float* weight, int32_t inputs, int32_t outputs, float* panels) {
-  kernels.pack(weight, inputs, outputs, panels);
+// Bytes that a weight takes when packed.
+EXPORTED int64_t packed_bytes(int32_t inputs, int32_t outputs, bool tiled) {
+#ifdef MATRIX_UNITS
+  if (tiled) return amx::tiled_bytes(inputs, outputs);
+#endif
+  return (outputs + kernels.panel - 1) / kernels.panel * kernels.panel * int64_t(sizeof(float)) * inputs * !tiled;
+}
+
+// (outputs, inputs) to panels, see `Packed`.
+EXPORTED void pack_weight(const float* weight, int32_t inputs, int32_t outputs, bool tiled, void* panels) {
+#ifdef MATRIX_UNITS
+  if (tiled) return amx::pack_tiles(weight, inputs, outputs, static_cast<uint16_t*>(panels));
+#endif
+  if (!tiled) kernels.pack(weight, inputs, outputs, static_cast<float*>(panels));
 }
 
 EXPORTED void run_decoder(const DecoderWeights* decoder, const Pass* pass) {

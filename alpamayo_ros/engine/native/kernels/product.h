@@ -94,11 +94,18 @@ inline void panel_product(int rows, Tile tile) {
   }
 }
 
+#ifdef MATRIX_UNITS
+#include "tiles.h"
+#endif
+
 // c (rows, outputs) = or += a (rows, inputs) · weight.
 inline void product(const Packed& weight, int rows, const float* a, int64_t a_row, float* c, int64_t c_row, bool adds) {
+#ifdef MATRIX_UNITS
+  if (weight.tiled) return tiled_product(weight, rows, a, a_row, c, c_row, adds);
+#endif
   for (int first = 0; first < weight.outputs; first += PANEL) {
     const int left = weight.outputs - first;
-    const float* panel = weight.panels + int64_t(first) * weight.inputs;
+    const float* panel = static_cast<const float*>(weight.panels) + int64_t(first) * weight.inputs;
     const float* bias = weight.bias ? weight.bias + first : nullptr;
     panel_product(rows, Tile{weight.inputs, left < PANEL ? left : PANEL, a, panel, bias, a_row, 1, c_row, c + first,
                              adds});
