@@ -60,8 +60,8 @@ inline void split(int count, int rows, int inputs, const float* a, int64_t a_row
 }
 
 // Sums (TALL, 2 · PANEL) of one tile high over two panels; an output is summed in the same order as in `two_high`.
-inline void one_high(int deep, const uint16_t* a, const uint16_t* b, float* sums) {
-  constexpr int line = 2 * DEPTH, sum_line = 8 * PANEL;
+inline void one_high(int deep, const uint16_t* a, const uint16_t* b, float* sums, int64_t row) {
+  constexpr int line = 2 * DEPTH;
   const uint16_t* next = b + int64_t(deep) * 2 * TILE;
   _tile_zero(0);
   _tile_zero(1);
@@ -79,15 +79,15 @@ inline void one_high(int deep, const uint16_t* a, const uint16_t* b, float* sums
       _tile_loadd(5, next + TILE, line);
       _tile_dpbf16ps(3, 4, 5);
     }
-  _tile_stored(0, sums, sum_line);
-  _tile_stored(1, sums + LANES, sum_line);
-  _tile_stored(2, sums + 2 * LANES, sum_line);
-  _tile_stored(3, sums + 3 * LANES, sum_line);
+  _tile_stored(0, sums, 4 * row);
+  _tile_stored(1, sums + LANES, 4 * row);
+  _tile_stored(2, sums + PANEL, 4 * row);
+  _tile_stored(3, sums + PANEL + LANES, 4 * row);
 }
 
 // Sums (2 · TALL, PANEL) of two tiles high.
-inline void two_high(int deep, const uint16_t* a, const uint16_t* b, float* sums) {
-  constexpr int line = 2 * DEPTH, sum_line = 4 * PANEL;
+inline void two_high(int deep, const uint16_t* a, const uint16_t* b, float* sums, int64_t row) {
+  constexpr int line = 2 * DEPTH;
   const uint16_t* below = a + int64_t(deep) * PARTS * TILE;
   _tile_zero(0);
   _tile_zero(1);
@@ -105,10 +105,10 @@ inline void two_high(int deep, const uint16_t* a, const uint16_t* b, float* sums
       _tile_dpbf16ps(3, 5, 7);
     }
   }
-  _tile_stored(0, sums, sum_line);
-  _tile_stored(1, sums + LANES, sum_line);
-  _tile_stored(2, sums + TALL * PANEL, sum_line);
-  _tile_stored(3, sums + TALL * PANEL + LANES, sum_line);
+  _tile_stored(0, sums, 4 * row);
+  _tile_stored(1, sums + LANES, 4 * row);
+  _tile_stored(2, sums + TALL * row, 4 * row);
+  _tile_stored(3, sums + TALL * row + LANES, 4 * row);
 }
 
 // Sums (rows, …) of which `outputs` are wanted, to c.
@@ -138,11 +138,17 @@ inline void tiled_product(const Packed& weight, int rows, const float* a, int64_
     const uint16_t* b = static_cast<const uint16_t*>(weight.panels);
     const int width = high == 2 ? PANEL : 2 * PANEL;
     for (int output = 0; output < weight.outputs; output += width, b += int64_t(deep) * width * DEPTH) {
-      alignas(64) float sums[2 * TALL * PANEL];
-      (high == 2 ? two_high : one_high)(deep, tiles, b, sums);
       const int outputs = weight.outputs - output < width ? weight.outputs - output : width;
       const float* bias = weight.bias ? weight.bias + output : nullptr;
-      hand_over(sums, width, count, outputs, bias, c + first * c_row + output, c_row, adds);
+      float* to = c + first * c_row + output;
+      const auto multiply = high == 2 ? two_high : one_high;
+      if (!adds && !bias && count == high * TALL && outputs == width) {
+        multiply(deep, tiles, b, to, c_row);
+      } else {
+        alignas(64) float sums[2 * TALL * PANEL];
+        multiply(deep, tiles, b, sums, width);
+        hand_over(sums, width, count, outputs, bias, to, c_row, adds);
+      }
     }
   }
 }
