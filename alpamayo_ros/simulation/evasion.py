@@ -18,6 +18,9 @@ from alpamayo_ros.types import LongitudinalDecision as Lon
 CLEARANCE, CLEARANCE_VULNERABLE, CLEARANCE_WORKS = 0.6, 1.1, 0.45
 """Lateral distance kept to parked vehicles, to cyclists and walkers, to cones and barriers, metres. (Many codes ask
 for 1 to 1.5 m beside cyclists.)"""
+IN_TIME = 1.5
+"""Seconds at its speed, and 4 m, that the expert leaves between the end of a movement and the obstacle: who learns from
+it begins later than it does."""
 REACH_WORKS = 200.0
 """Works are looked at to their end, metres: what is free beside the first cones may lead into the barriers."""
 CHAIN = 24.0
@@ -86,9 +89,9 @@ def plan_evasion(
         # It moves on meanwhile.
         room *= me.speed / max(me.speed - first.speed_s, 0.15 * me.speed, 0.5)
     names = frozenset(o.actor.id for o in chain)
-    begins = room <= shift_length(offset - home, me.speed) + 4.0 + 0.3 * me.speed
+    begins = room <= shift_length(offset - home, me.speed) + 4.0 + IN_TIME * me.speed
     if first.speed_s > 0.5:
-        begins |= first.rear - me.front < 10.0 + 1.5 * me.speed
+        begins |= first.rear - me.front < 10.0 + (1.2 + IN_TIME) * me.speed
     waits = None
     further = abs(offset - home) > abs(corridor(me.s + 150.0) - home) + 0.2
     if outside and begins and (further or not around & names):

@@ -24,7 +24,7 @@ def judged(drive: Episode, tick: int) -> str:
 
 
 def test_nobody_sees_when_a_light_will_turn_green() -> None:
-    tick, drive = 80, drive_expert(build("red_light", 132))
+    tick, drive = 80, drive_expert(build("red_light", 139))
     assert drive.worlds[tick].lamp("light-0") is Lamp.RED
     assert drive.worlds[tick + 40].lamp("light-0") is Lamp.GREEN
     assert judged(drive, tick) == "inconsistent", "it does not stop after all"
@@ -111,7 +111,7 @@ def test_a_lane_change_that_has_begun_goes_on(seed: int, tick: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "seed", "tick"), [("stop_sign", 3, 126), ("crosswalk", 1, 113), ("yield_sign", 2, 100)]
+    ("kind", "seed", "tick"), [("stop_sign", 3, 126), ("crosswalk", 1, 113), ("yield_sign", 2, 108)]
 )
 def test_who_drives_on_within_the_second_is_not_said_to_stop(kind: str, seed: int, tick: int) -> None:
     drive = drive_expert(build(kind, seed), ticks=tick + 1)

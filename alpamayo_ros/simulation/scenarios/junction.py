@@ -25,10 +25,12 @@ from alpamayo_ros.simulation.road import (
 from alpamayo_ros.simulation.scenarios.draft import Draft
 from alpamayo_ros.simulation.scenarios.street import Street, lay
 
-CORNER = 6.0
-"""Radius of the rounded corners, metres."""
-FILLET = 2.5
+CORNER = 7.0
+"""Radius of the rounded corners, metres: who turns right has 0.7 m to the kerb, hardly less than between lines."""
+FILLET = 2.9
 """Width of what the rounding of a corner adds to both streets, metres: (sqrt(2) - 1) * CORNER."""
+BEHIND_CORNER = 1.5
+"""Metres from where a corner begins to the line at which one stops."""
 CORNERS = ((-1, -1), (-1, 1), (1, -1), (1, 1))
 
 
@@ -47,7 +49,17 @@ class Junction:
     @property
     def line(self) -> float:
         """x of our stop line."""
-        return self.middle - self.half - CORNER - 1.5
+        return self.middle - self.half - CORNER - BEHIND_CORNER
+
+    @property
+    def oncoming_line(self) -> float:
+        """x of the oncoming traffic's line."""
+        return self.middle + self.half + CORNER + BEHIND_CORNER
+
+    @property
+    def cross_line(self) -> float:
+        """Metres from the middle of the main street to the lines of the crossing street."""
+        return (self.main.left - self.main.right) / 2 + CORNER + BEHIND_CORNER
 
     @property
     def crosswalk(self) -> tuple[float, float]:

@@ -53,16 +53,14 @@ def lit_crowd(draft: Draft, junction: Junction, light: str) -> None:
     """Traffic on all arms of a junction with lights; everybody obeys them."""
     main, cross = junction.main, junction.cross
     half = cross.path.length / 2
-    tall = (main.left - main.right) / 2 + 7.5
     back = reverse(main.path)
-    ahead = main.path.length - (junction.middle + junction.half + 7.5)
+    ahead = main.path.length - junction.oncoming_line
     for car in oncoming(draft, main, 1.2, 200.0):
         # Those already in the junction are past their line.
         car.halts = ((ahead, light),) if car.s < ahead - 1.0 else ()
-    north = cross_traffic(draft, cross.path, cross.ours[0], ((half - tall, f"{light}-cross"),), draft.count(0, 3), 8.0)
-    south = cross_traffic(
-        draft, reverse(cross.path), -cross.theirs[0], ((half - tall, f"{light}-cross"),), draft.count(0, 3), 8.0
-    )
+    halts = ((half - junction.cross_line, f"{light}-cross"),)
+    north = cross_traffic(draft, cross.path, cross.ours[0], halts, draft.count(0, 3), 8.0)
+    south = cross_traffic(draft, reverse(cross.path), -cross.theirs[0], halts, draft.count(0, 3), 8.0)
     assert back is not None
     for car in north + south:
         car.gives_way = True

@@ -73,8 +73,7 @@ def _halted(draft: Draft, junction: Junction, light: str | None) -> None:
     """Crossing traffic that waits: at red, or at its own stop line."""
     cross = junction.cross
     half = cross.path.length / 2
-    tall = (junction.main.left - junction.main.right) / 2 + 7.5
-    halts = ((half - tall, f"{light}-cross" if light else None),)
+    halts = ((half - junction.cross_line, f"{light}-cross" if light else None),)
     cross_traffic(draft, cross.path, cross.ours[0], halts, draft.count(0, 2), 7.0)
     cross_traffic(draft, reverse(cross.path), -cross.theirs[0], halts, draft.count(0, 2), 7.0)
 
