@@ -18,7 +18,7 @@ from alpamayo_ros.engine.graphs import Graphs
 from alpamayo_ros.engine.memory import CameraPictures, Group, Memory, SeenFrame
 from alpamayo_ros.engine.switches import Switches
 from alpamayo_ros.engine.tower import Grids, PictureTables
-from alpamayo_ros.vla.images import assemble, resize, scaled
+from alpamayo_ros.vla.images import resize
 from alpamayo_ros.vla.model import AlpamayoModel
 from alpamayo_ros.vla.vision import VisionFeatures
 
@@ -27,13 +27,11 @@ from alpamayo_ros.vla.vision import VisionFeatures
 class Pictures:
     """One observation, ready for the tower.
 
-    grid_thw: (pictures, 3) in patches, camera by camera. groups: of frames, and the grids of their pictures. rows: what
-    the tower reads of the groups whose features `memory` does not have.
+    grid_thw: (pictures, 3) in patches, camera by camera. groups: of frames, and the grids of their pictures.
     """
 
     grid_thw: Tensor
     groups: list[tuple[Group, Grids]]
-    rows: dict[Group, Tensor]
     memory: Memory
 
     @property
@@ -66,20 +64,14 @@ class Sight:
             sizes = [frame.resized.shape[1:] for frame in group[::depth]]
             groups.append((group, tuple((h // vision.patch_size, w // vision.patch_size) for h, w in sizes)))
         grid_thw = torch.tensor([(1, *grids[camera]) for camera in range(len(frames)) for _, grids in groups])
-        rows = {
-            group: assemble([frame.resized for frame in group], vision)[0]
-            for group, _ in groups
-            if group not in memory.features
-        }
-        return Pictures(grid_thw, groups, rows, memory)
+        return Pictures(grid_thw, groups, memory)
 
     @torch.inference_mode()
     def encode(self, pictures: Pictures) -> VisionFeatures:
         """Features of all pictures, camera by camera."""
         known = pictures.memory.features
         found = {
-            group: self._encoded(pictures.rows[group], grids) if group in pictures.rows else known[group]
-            for group, grids in pictures.groups
+            group: known[group] if group in known else self._encoded(group, grids) for group, grids in pictures.groups
         }
         pictures.memory.features = found if self._keeps_features else {}
         if len(found) == 1:
@@ -91,14 +83,14 @@ class Sight:
         order = [(tokens[camera], deep[camera]) for camera in range(len(parts[0][0])) for tokens, deep in parts]
         return VisionFeatures(torch.cat([one for one, _ in order]), torch.cat([deep for _, deep in order], dim=1))
 
-    def _encoded(self, rows: Tensor, grids: Grids) -> VisionFeatures:
+    def _encoded(self, group: Group, grids: Grids) -> VisionFeatures:
         tables = self._tables(grids)
 
-        def look(rows: Tensor) -> tuple[Tensor, ...]:
-            return self._tower(scaled(rows), grids, tables)
+        def look(*frames: Tensor) -> tuple[Tensor, ...]:
+            return self._tower(frames, grids, tables)
 
-        # To the device as bytes: a quarter of what the tower reads.
-        made = self._graphs.run(("vision", grids), look, rows.to(self._device))
+        # To the device as bytes: a quarter of what the tower computes with, or less.
+        made = self._graphs.run(("vision", grids), look, *(frame.resized.to(self._device) for frame in group))
         # It outlives the next run.
         return VisionFeatures(*(part.clone() for part in made))
 

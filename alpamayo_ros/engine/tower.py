@@ -11,6 +11,7 @@ from torch import Tensor
 
 from alpamayo_ros.engine.linear import Linear, make_linear
 from alpamayo_ros.engine.switches import Switches
+from alpamayo_ros.vla.images import pixel_values
 from alpamayo_ros.vla.vision import PatchMerger, VisionBlock, VisionFeatures, VisionTower, attend
 
 Grids = tuple[tuple[int, int], ...]
@@ -61,10 +62,10 @@ class Tower:
         self._embed = make_linear(weight.flatten(1), tower.patch_embed.proj.bias, switches)
         self._dtype = weight.dtype
 
-    def __call__(self, rows: Tensor, grids: Grids, tables: Tables) -> VisionFeatures:
-        """Encode patch rows (P, 1536) of pictures of these grids and tables."""
+    def __call__(self, frames: Sequence[Tensor], grids: Grids, tables: Tables) -> VisionFeatures:
+        """Encode frames (3, h, w) uint8 of pictures of these grids and tables, picture by picture."""
         position, cos, sin = tables
-        hidden = self.embed(rows, grids) + position
+        hidden = self.embed(frames, grids) + position
         lengths, deepstack = [h * w for h, w in grids], []
         for index, block in enumerate(self.blocks):
             hidden = block(hidden, cos, sin, lengths)
@@ -72,8 +73,9 @@ class Tower:
                 deepstack.append(self.deepstack[index](hidden))
         return VisionFeatures(self.merger(hidden), torch.stack(deepstack))
 
-    def embed(self, rows: Tensor, grids: Grids) -> Tensor:
-        """Patch rows (P, 1536) to (P, hidden)."""
+    def embed(self, frames: Sequence[Tensor], grids: Grids) -> Tensor:
+        """Frames to patches (P, hidden)."""
+        rows = pixel_values(frames, self._tower.config)
         if self._tower.config.stem_channels:
             rows = self._tower.stem(rows, list(grids))
         return self._embed(rows.to(self._dtype))

@@ -43,24 +43,21 @@ def preprocess(images: Sequence[np.ndarray], config: ModelConfig) -> tuple[Tenso
 
     Returns pixel_values (Σ t h w, 3 · 2 · 16 · 16) float32 and grid_thw (pictures, 3) in patches.
     """
-    rows, grids = assemble([resize(image, config) for image in images], config.vision)
-    return scaled(rows), grids
+    frames, vision = [resize(image, config) for image in images], config.vision
+    first = frames[:: vision.temporal_patch_size] if vision.tubelets else frames
+    grids = [(1, *(side // vision.patch_size for side in frame.shape[1:])) for frame in first]
+    return pixel_values(frames, vision), torch.tensor(grids)
 
 
-def assemble(pixels: list[Tensor], vision: VisionConfig) -> tuple[Tensor, Tensor]:
-    """As `preprocess`, but rows of uint8, of frames (3, h, w) at the model's size; with tubelets, camera by camera."""
-    frames = vision.temporal_patch_size
+def pixel_values(frames: Sequence[Tensor], vision: VisionConfig) -> Tensor:
+    """Rows as of `preprocess`, of frames (3, h, w) uint8 at the model's size; with tubelets, camera by camera."""
+    depth = vision.temporal_patch_size
     if vision.tubelets:
-        groups = [torch.stack(pixels[i : i + frames], dim=1) for i in range(0, len(pixels), frames)]
+        groups = [torch.stack([*frames[i : i + depth]], dim=1) for i in range(0, len(frames), depth)]
     else:
         # A still picture fills all frames of its temporal patch.
-        groups = [picture[:, None].expand(-1, frames, -1, -1) for picture in pixels]
-    grids = [(1, *(side // vision.patch_size for side in group.shape[2:])) for group in groups]
-    return torch.cat([patch_rows(group[None], vision) for group in groups]), torch.tensor(grids)
-
-
-def scaled(rows: Tensor) -> Tensor:
-    """Rows of uint8 as float32 in [−1, 1]."""
+        groups = [picture[:, None].expand(-1, depth, -1, -1) for picture in frames]
+    rows = torch.cat([patch_rows(group[None], vision) for group in groups])
     # In place, because these rows are large.
     return rows.float().sub_(127.5).div_(127.5)
 

@@ -173,8 +173,9 @@ def test_a_vision_tower(grids):
         num_position_embeddings=64,
     )  # fmt: skip
     tower = filled(VisionTower(config))
-    rows, tables = draw(sum(h * w for h, w in grids), 3 * 2 * 16 * 16), PictureTables(tower)(grids)
-    made, expected = (kind(tower, PLAIN)(rows, grids, tables) for kind in (FusedTower, Tower))
+    shapes, tables = [(3, 16 * h, 16 * w) for h, w in grids], PictureTables(tower)(grids)
+    frames = [torch.randint(256, shape, dtype=torch.uint8).to(DEVICE) for shape in shapes]
+    made, expected = (kind(tower, PLAIN)(frames, grids, tables) for kind in (FusedTower, Tower))
     for mine, theirs in zip(made, expected, strict=True):
         torch.testing.assert_close(mine, theirs, atol=1e-3, rtol=1e-4)
 

@@ -32,9 +32,9 @@ def work(monkeypatch) -> dict[str, int]:
         done["resized"] += 1
         return resize(self, pixels)
 
-    def counted_encode(self, rows, grids, tables):
+    def counted_encode(self, frames, grids, tables):
         done["encoded"] += len(grids)
-        return encode(self, rows, grids, tables)
+        return encode(self, frames, grids, tables)
 
     monkeypatch.setattr(Sight, "_resize", counted_resize)
     monkeypatch.setattr(NativeTower, "__call__", counted_encode)

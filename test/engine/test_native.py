@@ -24,6 +24,7 @@ from alpamayo_ros.vla.checkpoint import load_model
 from alpamayo_ros.vla.config import DecoderConfig, VisionConfig
 from alpamayo_ros.vla.decoder import Decoder
 from alpamayo_ros.vla.errors import ModelInputError
+from alpamayo_ros.vla.images import pixel_values
 from alpamayo_ros.vla.vision import VisionTower
 
 CAPACITY = 160
@@ -213,12 +214,15 @@ def test_tower(level, threads, name, grids):
     for weight in tower.parameters():
         weight.mul_(2).add_(0.1 * torch.randn_like(weight))
         weight.copy_(weight.bfloat16())
-    made, patches = NativeTower(tower, matrix_units=True), sum(h * w for h, w in grids)
+    made = NativeTower(tower, matrix_units=True)
     exact = copy.deepcopy(tower).double()
     tables, grid_thw = PictureTables(tower)(grids), torch.tensor([(1, *grid) for grid in grids])
     for _ in range(2):
-        rows = torch.rand(patches, config.in_channels * config.temporal_patch_size * config.patch_size**2) * 2 - 1
-        found, usual = made(rows, grids, tables), tower(rows, grid_thw)
+        sides = [[config.patch_size * side for side in grid] for grid in grids]
+        depth = config.temporal_patch_size if config.tubelets else 1
+        frames = [torch.randint(256, (3, *side), dtype=torch.uint8) for side in sides for _ in range(depth)]
+        rows = pixel_values(frames, config)
+        found, usual = made(frames, grids, tables), tower(rows, grid_thw)
         for mine, theirs, truth in zip(found, usual, exact(rows.double(), grid_thw), strict=True):
             error, allowed = ((part - truth).norm() / truth.norm() for part in (mine, theirs))
             assert error < 4 * allowed + 1e-7

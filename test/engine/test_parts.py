@@ -205,8 +205,9 @@ def test_passes_stay_on_the_device_of_the_model(name, dtype):
     loaded = AlpamayoModel(config, source.tokenizer).to("meta", dtype)
     engine = Engine(loaded, Switches(static_graphs=False), rounded=True)
     tower, reader, grids = engine._sight._tower, engine._reader, ((6, 10), (6, 10))
-    rows = torch.empty(120, 3 * vision.temporal_patch_size * vision.patch_size**2, device="meta")
-    features = tower(rows, grids, engine._sight._tables(grids))
+    shape, depth = (3, 6 * vision.patch_size, 10 * vision.patch_size), vision.temporal_patch_size
+    frames = [torch.empty(shape, dtype=torch.uint8, device="meta") for _ in range(2 * depth if vision.tubelets else 2)]
+    features = tower(frames, grids, engine._sight._tables(grids))
     cache = StaticCache(config.language, 2, 512, loaded.device, dtype)
     ids = [1, 2, *[config.image_token_id] * 30, 3]
     prompt = batch_prompts([ids], [torch.tensor([[1, 6, 10]] * 2)], config, source.tokenizer.pad)

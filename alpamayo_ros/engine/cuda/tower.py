@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -13,10 +15,10 @@ from alpamayo_ros.vla.vision import VisionFeatures
 class FusedTower(Tower):
     """What `Tower` does."""
 
-    def __call__(self, rows: Tensor, grids: Grids, tables: Tables) -> VisionFeatures:
+    def __call__(self, frames: Sequence[Tensor], grids: Grids, tables: Tables) -> VisionFeatures:
         """As `Tower`."""
         position, cos, sin = tables
-        hidden, change = self.embed(rows, grids) + position, None
+        hidden, change = self.embed(frames, grids) + position, None
         deepstack, lengths = [], [h * w for h, w in grids]
         for index, block in enumerate(self.blocks):
             heads = block.qkv(add_layer_normalised(hidden, change, block.norm1))

@@ -13,7 +13,7 @@ import alpamayo_ros
 from alpamayo_ros.vla.errors import ModelInputError
 
 NAME = "libalpamayo_engine.so"
-INTERFACE = 2
+INTERFACE = 3
 """As in `kernels/arguments.h`; it goes up with every change of functions or structures."""
 Pointer = ctypes.c_void_p
 

@@ -38,7 +38,7 @@ class TowerWeights(ctypes.Structure):
         *(
             (name, ctypes.c_int32)
             for name in (
-                "stem_count", "block_count", "merger_count", "hidden", "heads", "merge", "patch", "channels",
+                "stem_count", "block_count", "merger_count", "hidden", "heads", "merge", "patch", "colours", "depth",
             )
         ),
         ("eps", ctypes.c_float),
@@ -47,7 +47,8 @@ class TowerWeights(ctypes.Structure):
 
 class Look(ctypes.Structure):
     _fields_ = [
-        *((name, Pointer) for name in ("rows", "position", "cos", "sin", "hidden")),
+        ("frames", ctypes.POINTER(Pointer)),
+        *((name, Pointer) for name in ("position", "cos", "sin", "hidden")),
         ("qkv", Pointer * 2),
         *((name, ctypes.POINTER(Pointer)) for name in ("stem", "merged")),
         *((name, ctypes.POINTER(ctypes.c_int32)) for name in ("heights", "widths")),
@@ -87,7 +88,8 @@ class NativeTower:
             config.num_heads,
             config.spatial_merge_size,
             config.patch_size,
-            config.in_channels * config.temporal_patch_size,
+            config.in_channels,
+            config.temporal_patch_size,
             tower.merger.norm.eps,
         )
         self._stems: tuple[Grids, list[Tensor]] = ((), [])
@@ -101,16 +103,19 @@ class NativeTower:
         products = (self._held.packed(part.weight, part.bias) for part in (merger.linear_fc1, merger.linear_fc2))
         return MergerWeights(*products, self._held.norm(merger.norm), block, merger.norm_after_merge)
 
-    def __call__(self, rows: Tensor, grids: Grids, tables: Tables) -> VisionFeatures:
+    def __call__(self, frames: Sequence[Tensor], grids: Grids, tables: Tables) -> VisionFeatures:
         """As `Tower`."""
-        config, patches = self._config, len(rows)
-        rows = rows.contiguous()
-        hidden, asked = rows.new_empty(patches, config.hidden_size), rows.new_empty(2, patches, 3 * config.hidden_size)
+        config, patches = self._config, sum(h * w for h, w in grids)
+        # A still picture fills all frames of its temporal patch.
+        times = 1 if config.tubelets else config.temporal_patch_size
+        held = [frame.contiguous() for frame in frames for _ in range(times)]
+        hidden, asked = torch.empty(patches, config.hidden_size), torch.empty(2, patches, 3 * config.hidden_size)
         mergers, tokens = len(self._arrays[2]), patches // config.spatial_merge_size**2
-        merged = rows.new_empty(mergers, tokens, config.out_hidden_size)
+        merged = torch.empty(mergers, tokens, config.out_hidden_size)
         stem, sides = self._stem_buffers(grids), list(zip(*grids, strict=True))
         look = Look(
-            *(part.data_ptr() for part in (rows, *tables, hidden)),
+            (Pointer * len(held))(*(frame.data_ptr() for frame in held)),
+            *(part.data_ptr() for part in (*tables, hidden)),
             (Pointer * 2)(*(part.data_ptr() for part in asked)),
             *((Pointer * len(parts))(*(part.data_ptr() for part in parts)) for parts in (stem, merged)),
             *((ctypes.c_int32 * len(grids))(*side) for side in sides),

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-constexpr int32_t INTERFACE = 2;  // goes up with every change of what is handed over, functions and structures
+constexpr int32_t INTERFACE = 3;  // goes up with every change of what is handed over, functions and structures
 
 extern "C" {
 
@@ -70,17 +70,18 @@ struct MergerWeights {
 
 struct TowerWeights {
   const Packed* stem;  // (stem_count, 3): of a convolution each row of its kernel, (outputs, 3 · channels)
-  Packed embed;        // of what the stem leaves of a patch, (outputs, rows · columns · channels)
+  Packed embed;        // of what the stem leaves of a patch, (outputs, rows · columns · channels); without one, of
+                       // its pixels, (outputs, colours · depth · rows · columns)
   const BlockWeights* blocks;
   const MergerWeights* mergers;
-  int32_t stem_count, block_count, merger_count, hidden, heads, merge, patch, channels;
+  int32_t stem_count, block_count, merger_count, hidden, heads, merge, patch, colours, depth;
   float eps;
 };
 
-// Pictures one behind the other, each of (height, width) patches. Buffers of the stem: of each picture what a
-// convolution reads, (height + 1, width + 1, channels) pixels, above and left a border of zeros.
+// Pictures one behind the other, each of (height, width) patches and `depth` frames. Buffers of the stem: of each
+// picture what a convolution reads, (height + 1, width + 1, channels) pixels, above and left a border of zeros.
 struct Look {
-  const float* rows;  // (patches, channels · patch · patch)
+  const uint8_t* const* frames;  // (pictures, depth): (colours, height, width) pixels
   const float *position, *cos, *sin;  // (patches, hidden), and of a head; the first half of sin is negative
   float* hidden;      // (patches, hidden)
   float* qkv[2];      // (patches, 3 · hidden), for blocks in turn

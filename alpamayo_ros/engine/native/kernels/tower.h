@@ -19,29 +19,35 @@ inline int64_t tower_floats(const TowerWeights& tower, const Look& look) {
   return CHUNK * (tower.hidden + widest) + attention_floats(tower.hidden / tower.heads, longest);
 }
 
-// Pixels of patch rows to where the first convolution reads them.
+// A byte of a picture, in [−1, 1].
+inline float level(uint8_t value) { return (float(value) - 127.5f) / 127.5f; }
+
+// Where the patch stands that is the `index`-th of a picture so many patches wide: those of a token stand behind each
+// other.
+struct Spot {
+  int y, x;
+};
+
+inline Spot spot_of(int index, int w, int merge) {
+  const int token = index / (merge * merge), inside = index % (merge * merge);
+  return {token / (w / merge) * merge + inside / merge, token % (w / merge) * merge + inside % merge};
+}
+
+// Pixels of frames to where the first convolution reads them, channel by channel (colour, frame).
 inline void spread(const TowerWeights& tower, const Look& look, const Worker& worker) {
-  const int patch = tower.patch, channels = tower.channels, merge = tower.merge;
+  const int depth = tower.depth, channels = tower.colours * depth;
   float* pixels = look.stem[0];
-  const float* rows = look.rows;
   for (int picture = 0; picture < look.pictures; ++picture) {
-    const int h = look.heights[picture], w = look.widths[picture];
-    const int64_t line = (int64_t(w) * patch + 1) * channels;
-    const Range mine = share_of(0, h * w, worker);
-    for (int index = mine.begin; index < mine.end; ++index) {
-      // Patches of a token stand behind each other.
-      const int token = index / (merge * merge), inside = index % (merge * merge);
-      const int y = token / (w / merge) * merge + inside / merge, x = token % (w / merge) * merge + inside % merge;
-      const float* row = rows + int64_t(index) * channels * patch * patch;
-      for (int i = 0; i < patch; ++i) {
-        float* to = pixels + (int64_t(y) * patch + i + 1) * line + (int64_t(x) * patch + 1) * channels;
-        for (int j = 0; j < patch; ++j)
-          for (int channel = 0; channel < channels; ++channel)
-            to[j * channels + channel] = row[(channel * patch + i) * patch + j];
+    const int h = look.heights[picture] * tower.patch, w = look.widths[picture] * tower.patch;
+    const int64_t line = (int64_t(w) + 1) * channels;
+    const Range mine = share_of(0, h, worker);
+    for (int y = mine.begin; y < mine.end; ++y)
+      for (int channel = 0; channel < channels; ++channel) {
+        const uint8_t* from = look.frames[picture * depth + channel % depth] + (int64_t(channel / depth) * h + y) * w;
+        float* to = pixels + (y + 1) * line + channels + channel;
+        for (int x = 0; x < w; ++x) to[x * channels] = level(from[x]);
       }
-    }
-    pixels += (int64_t(h) * patch + 1) * line;
-    rows += int64_t(h) * w * channels * patch * patch;
+    pixels += (int64_t(h) + 1) * line;
   }
 }
 
@@ -74,11 +80,25 @@ inline void gather(const TowerWeights& tower, const Look& look, int picture, Ran
   for (int before = 0; before < picture; ++before)
     pixels += (int64_t(look.heights[before]) * side + 1) * (int64_t(look.widths[before]) * side + 1) * channels;
   for (int index = patches.begin; index < patches.end; ++index) {
-    const int token = index / (merge * merge), inside = index % (merge * merge);
-    const int y = token / (w / merge) * merge + inside / merge, x = token % (w / merge) * merge + inside % merge;
+    const Spot at = spot_of(index, w, merge);
     for (int i = 0; i < side; ++i) {
-      const float* from = pixels + (int64_t(y) * side + i + 1) * line + (int64_t(x) * side + 1) * channels;
+      const float* from = pixels + (int64_t(at.y) * side + i + 1) * line + (int64_t(at.x) * side + 1) * channels;
       for (int k = 0; k < side * channels; ++k) *rows++ = from[k];
+    }
+  }
+}
+
+// The pixels of the patches [begin, end) of one picture, frame by frame of each colour.
+inline void cut(const TowerWeights& tower, const Look& look, int picture, Range patches, float* rows) {
+  const int patch = tower.patch, w = look.widths[picture];
+  const int64_t line = int64_t(w) * patch, plane = look.heights[picture] * patch * line;
+  for (int index = patches.begin; index < patches.end; ++index) {
+    const Spot at = spot_of(index, w, tower.merge);
+    for (int channel = 0; channel < tower.colours * tower.depth; ++channel) {
+      const uint8_t* from = look.frames[picture * tower.depth + channel % tower.depth] +
+                            channel / tower.depth * plane + at.y * patch * line + at.x * patch;
+      for (int i = 0; i < patch; ++i, from += line)
+        for (int j = 0; j < patch; ++j) *rows++ = level(from[j]);
     }
   }
 }
@@ -86,13 +106,9 @@ inline void gather(const TowerWeights& tower, const Look& look, int picture, Ran
 // Some patches of a picture that begins at `first`, embedded, with their positions.
 inline void embed(const TowerWeights& tower, const Look& look, int picture, int first, Range patches, float* scratch) {
   const int inputs = tower.embed.inputs, hidden = tower.hidden, count = patches.end - patches.begin;
-  const float* rows = look.rows + int64_t(patches.begin) * inputs;
-  if (tower.stem_count) {
-    gather(tower, look, picture, {patches.begin - first, patches.end - first}, scratch);
-    rows = scratch;
-  }
+  (tower.stem_count ? gather : cut)(tower, look, picture, {patches.begin - first, patches.end - first}, scratch);
   float* stream = look.hidden + int64_t(patches.begin) * hidden;
-  product(tower.embed, count, rows, inputs, stream, hidden, false);
+  product(tower.embed, count, scratch, inputs, stream, hidden, false);
   const float* position = look.position + int64_t(patches.begin) * hidden;
 #pragma omp simd
   for (int k = 0; k < count * hidden; ++k) stream[k] += position[k];
