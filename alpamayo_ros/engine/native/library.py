@@ -56,6 +56,11 @@ def instruction_set() -> str:
     return {1: "what any processor has", 3: "AVX2", 4: "AVX-512", 5: "AVX-512 and AMX"}[library().level()]
 
 
+def has_matrix_units() -> bool:
+    """Whether the library multiplies in matrix units here. Raises ModelInputError where it was not built."""
+    return bool(library().level() == 5)
+
+
 class Weights:
     """Hands weights over to the library, and holds what structures point to: it must live as long as they.
 

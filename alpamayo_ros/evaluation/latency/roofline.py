@@ -7,7 +7,9 @@ above the floor, the library's kernels for these shapes are the limit, and where
 between the products is.
 
 Weights that are held as float8 are counted with one byte; their products have the rate of the model's own type, to
-which they are widened. No rate of float8 products is measured.
+which they are widened. No rate of float8 products is measured. On a processor whose matrix units multiply bfloat16
+numbers, a float32 product with bfloat16 weights is three of theirs (`kernels/tiles.h`): its best rate is a third of
+theirs, if that is more.
 """
 
 from __future__ import annotations
@@ -15,6 +17,9 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
+import torch
+
+from alpamayo_ros.engine.native import library
 from alpamayo_ros.evaluation.errors import EvaluationError
 from alpamayo_ros.evaluation.latency.ceilings import copy_rate, product_seconds, square_rate
 from alpamayo_ros.evaluation.latency.latency import run, said
@@ -47,7 +52,7 @@ def roofline_report(subject: Subject, settings: Settings, *, ticks: int, kind: s
         for product in work.products
     }
     copied = copy_rate(device)
-    multiplied = max(square_rate(device, dtype), *(_rate(product, took) for product, took in seconds.items()))
+    multiplied = max(_square_rate(subject), *(_rate(product, took) for product, took in seconds.items()))
     sizes = {stage: work.bytes(dtype.itemsize, float8=float8) for stage, work in works.items()}
     return {
         **description(subject, settings),
@@ -109,6 +114,14 @@ def _against_floor(
         "p50_ms": round(took, 3),
         "share": round(floor / took, 3) if floor else None,
     }
+
+
+def _square_rate(subject: Subject) -> float:
+    device, dtype, switches = subject.model.device, subject.model.dtype, subject.switches
+    rate = square_rate(device, dtype)
+    if switches.native and switches.matrix_units and library.runs_here(subject.model.action_out_proj.weight):
+        rate = max(rate, square_rate(device, torch.bfloat16) / 3) if library.has_matrix_units() else rate
+    return rate
 
 
 def _rate(product: Product, seconds: float) -> float:
