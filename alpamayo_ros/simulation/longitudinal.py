@@ -16,8 +16,8 @@ from alpamayo_ros.simulation.world import EGO_WIDTH, Weather, World
 from alpamayo_ros.types import LongitudinalDecision as Lon
 
 IDM = Idm(headway=1.5, standstill=2.5, acceleration=1.5, braking=2.0)
-STANDOFF = 2.0
-"""Where the front bumper stands before a line, metres."""
+STANDOFF = 3.5
+"""Where the front bumper stands before a line, metres: who learns from it stops up to 3 m later."""
 YIELD_SPEED = 4.0
 """At which a yield line is reached when nobody is in sight, m/s."""
 BEGIN_BRAKING = 1.15
@@ -176,7 +176,7 @@ def _must_stop(rule: StopRule, me: Surroundings, gap: float, world: World, memor
     if rule.control is Control.SCHOOL_BUS:
         bus = world.actor(rule.actor or "")
         return bus is not None and bus.beacons
-    if me.speed < 0.15 and gap < 3.0:
+    if me.speed < 0.15 and gap < STANDOFF + 1.0:
         since = memory.stood_since.setdefault(rule.id, world.time)
         if world.time - since >= 1.0:
             memory.passed.add(rule.id)

@@ -69,7 +69,7 @@ def test_the_expert_stands_clear_of_a_stop_line() -> None:
     standing = [world.ego for world in drive.worlds[20:] if world.ego.speed < 0.1]
     rooms = [route.stops[0].s - FRONT - route.path.project(ego.x, ego.y)[0] for ego in standing]
     assert rooms
-    assert 1.5 < min(rooms) <= max(rooms) < 3.0
+    assert 3.0 < min(rooms) <= max(rooms) < 4.0
 
 
 def test_the_expert_leaves_room_to_the_edge_for_an_emergency_vehicle() -> None:
