@@ -17,7 +17,7 @@ from alpamayo_ros.types import LongitudinalDecision as Lon
 
 IDM = Idm(headway=1.5, standstill=2.5, acceleration=1.5, braking=2.0)
 STANDOFF = 3.5
-"""Where the front bumper stands before a line, metres: who learns from it stops up to 3 m later."""
+"""Where the front bumper stands before a line, metres: who learns from it stops later."""
 YIELD_SPEED = 4.0
 """At which a yield line is reached when nobody is in sight, m/s."""
 BEGIN_BRAKING = 1.15

@@ -9,7 +9,7 @@ between the products is.
 Weights that are held as float8 are counted with one byte; their products have the rate of the model's own type, to
 which they are widened. No rate of float8 products is measured. On a processor whose matrix units multiply bfloat16
 numbers, a float32 product with bfloat16 weights is three of theirs (`kernels/tiles.h`): its best rate is a third of
-theirs, if that is more.
+theirs, if that is more. The bytes of such weights are counted as of float32, though the library holds half of them.
 """
 
 from __future__ import annotations
@@ -118,10 +118,10 @@ def _against_floor(
 
 def _square_rate(subject: Subject) -> float:
     device, dtype, switches = subject.model.device, subject.model.dtype, subject.switches
-    rate = square_rate(device, dtype)
-    if switches.native and switches.matrix_units and library.runs_here(subject.model.action_out_proj.weight):
-        rate = max(rate, square_rate(device, torch.bfloat16) / 3) if library.has_matrix_units() else rate
-    return rate
+    native = switches.native and library.runs_here(subject.model.action_out_proj.weight)
+    if native and switches.matrix_units and library.has_matrix_units():
+        return max(square_rate(device, dtype), square_rate(device, torch.bfloat16) / 3)
+    return square_rate(device, dtype)
 
 
 def _rate(product: Product, seconds: float) -> float:
