@@ -125,15 +125,23 @@ def _decision(side: int, outside: bool, amount: float) -> Lat:
 
 
 def _free_offset(chain: list[Neighbour], me: Surroundings, route: Route, home: float) -> float | None:
-    """The smallest movement that clears all of them, within the edges of the road; a whole lane where one is near."""
+    """The smallest movement that clears all of them, within the edges of the road; a whole lane where one is near.
+
+    Out of the lane it goes to where another lane of the same direction is, even if the shoulder is nearer: that side
+    can be seen from afar, which of both is nearer by a hand's breadth cannot.
+    """
     half = EGO_WIDTH / 2
+
+    def preference(value: float) -> tuple[bool, float]:
+        leaves = abs(value - home) + half > route.lane_width / 2 + 0.02
+        return leaves and route.neighbour(1 if value > home else -1, me.s, home) is None, abs(value - home)
+
     for share in (1.0, 0.6, 0.35):
         candidates = [home]
         for other in chain:
             keep = share * clearance(other) + half
             candidates += [other.left + keep, other.right - keep]
-        candidates.sort(key=lambda value: abs(value - home))
-        for value in candidates:
+        for value in sorted(candidates, key=preference):
             if value - half < route.edges[0] + 0.1 or value + half > route.edges[1] - 0.1:
                 continue
             if all(
@@ -148,7 +156,7 @@ def _free_offset(chain: list[Neighbour], me: Surroundings, route: Route, home: f
 def _whole_lane(value: float, chain: list[Neighbour], route: Route, me: Surroundings, home: float) -> float:
     """A lane change instead of straddling two lanes of the same direction, where much of it is blocked."""
     works = chain[0].actor.kind in WORKS
-    if abs(value - home) < (0.9 if works else 2.0):
+    if abs(value - home) < (0.9 if works else 1.25):
         return value
     lane = route.neighbour(1 if value > home else -1, me.s, home)
     if lane is None:
