@@ -166,10 +166,10 @@ def _noticed(actor: Actor, world: World, memory: Memory) -> bool:
 
 def _wall(conflict: Conflict, me: Surroundings, world: World) -> float:
     """Where the front bumper stands: before the crosswalk or line that belongs to the conflict, else before it."""
-    wall = conflict.start - 2.4
+    wall = conflict.start - 3.4
     for crossing in world.scenario.route.crossings:
         if crossing.start - 2.0 < conflict.stop and crossing.stop > conflict.start - 1.0:
-            wall = min(wall, crossing.start - 1.9)
+            wall = min(wall, crossing.start - 3.0)
     for rule in world.scenario.route.stops:
         if rule.s > me.front and rule.s < wall and wall - rule.s < 16.0 and rule.id not in world.removed:
             wall = rule.s - STANDOFF

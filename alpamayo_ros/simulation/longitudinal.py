@@ -15,7 +15,8 @@ from alpamayo_ros.simulation.surroundings import Neighbour, Surroundings
 from alpamayo_ros.simulation.world import EGO_WIDTH, Weather, World
 from alpamayo_ros.types import LongitudinalDecision as Lon
 
-IDM = Idm(headway=1.5, standstill=2.5, acceleration=1.5, braking=2.0)
+IDM = Idm(headway=1.5, standstill=4.0, acceleration=1.5, braking=2.0)
+"""Its standstill gap is larger than the model's usual 2 m: who learns from it stops a metre or two later."""
 STANDOFF = 3.5
 """Where the front bumper stands before a line, metres: who learns from it stops later."""
 YIELD_SPEED = 4.0
