@@ -11,6 +11,7 @@ from alpamayo_ros.simulation.longitudinal import Corridor, is_obstacle
 from alpamayo_ros.simulation.offset_plan import shift_length
 from alpamayo_ros.simulation.route import Route
 from alpamayo_ros.simulation.surroundings import Neighbour, Surroundings, look_around
+from alpamayo_ros.simulation.visibility import in_range
 from alpamayo_ros.simulation.world import EGO_WIDTH, World
 from alpamayo_ros.types import LateralDecision as Lat
 from alpamayo_ros.types import LongitudinalDecision as Lon
@@ -70,7 +71,7 @@ def plan_evasion(
         and o.right < home + half + _reach_of(o, lane_half) + (0.1 if o.actor.id in around else 0.0)
     ]
     obstacles.sort(key=lambda o: o.rear)
-    if not obstacles or obstacles[0].rear - me.front > reach:
+    if not obstacles or obstacles[0].rear - me.front > reach or not in_range(world, obstacles[0].actor):
         return None
     chain = [obstacles[0]]
     for other in obstacles[1:]:

@@ -1,4 +1,4 @@
-"""The expert driver: sees everything, drives in the action space of the policy, and can say why."""
+"""The expert driver: sees all that moves, drives in the action space of the policy, and can say why."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from alpamayo_ros.simulation.longitudinal import (
     IDM,
     Memory,
     desired_speed,
+    is_obstacle,
     lead_constraint,
     road_event_constraints,
     stop_constraints,
 )
 from alpamayo_ros.simulation.offset_plan import OffsetPlan
 from alpamayo_ros.simulation.surroundings import Surroundings, look_around
+from alpamayo_ros.simulation.visibility import in_range
 from alpamayo_ros.simulation.world import MAX_CURVATURE, PERIOD, World
 from alpamayo_ros.types import LateralDecision as Lat
 from alpamayo_ros.types import LongitudinalDecision as Lon
@@ -55,7 +57,9 @@ class Expert:
         mind = self.steering
         limits = steer(me, world, mind, desired)
         corridor = mind.corridor
-        skip = set(mind.ahead)
+        # Nothing is done for what stands there unseen.
+        unseen = {o.actor.id for o in me.neighbours if is_obstacle(o) and not in_range(world, o.actor)}
+        skip = set(mind.ahead) | unseen
         if mind.passed and abs(me.d - mind.origin) > 1.2:
             skip.add(mind.passed)
         lead = lead_constraint(me, corridor, desired, skip, mind.around)

@@ -76,8 +76,22 @@ def in_sight(world: World, actor: Actor) -> bool:
     )
 
 
+def in_range(world: World, actor: Actor) -> bool:
+    """Whether an actor is near enough for the weather and the light to be told apart."""
+    return math.hypot(actor.x - world.ego.x, actor.y - world.ego.y) <= _sight(world, _has_lamps(actor))
+
+
+def _sight(world: World, lit: bool) -> float:
+    reach = RANGE[world.scenario.weather]
+    return min(reach, NIGHT_RANGE) if world.scenario.daylight is Daylight.NIGHT and not lit else reach
+
+
+def _has_lamps(actor: Actor) -> bool:
+    return actor.beacons or actor.speed > 0.5 or actor.reacts
+
+
 def _actor_visible(world: World, actor: Actor, rig: Rig) -> bool:
-    lamps = actor.beacons or actor.speed > 0.5 or actor.reacts
+    lamps = _has_lamps(actor)
     size = max(actor.height, actor.width) if actor.kind is not ActorKind.CONE else 0.8
     c, s = math.cos(actor.yaw), math.sin(actor.yaw)
     for along in (0.0, -0.45, 0.45):
@@ -102,12 +116,9 @@ def _road_visible(world: World, start: float, stop: float, rig: Rig) -> bool:
 
 
 def _point_visible(world: World, point: Point, size: float, rig: Rig, lit: bool, owner: str = "") -> bool:
-    ego, scenario = world.ego, world.scenario
+    ego = world.ego
     away = math.hypot(point[0] - ego.x, point[1] - ego.y)
-    reach = RANGE[scenario.weather]
-    if scenario.daylight is Daylight.NIGHT and not lit:
-        reach = min(reach, NIGHT_RANGE)
-    if away > reach or size / max(away, 1.0) < SMALLEST:
+    if away > _sight(world, lit) or size / max(away, 1.0) < SMALLEST:
         return False
     c, s = math.cos(ego.yaw), math.sin(ego.yaw)
     dx, dy = point[0] - ego.x, point[1] - ego.y
