@@ -18,17 +18,14 @@ STEP = 4
 def foreseen(drive: Episode, tick: int, ticks: int, rig: Rig) -> Episode:
     """A drive up to a tick, and for `ticks` periods from there what the expert does if nothing begins that is not to be
     seen by then: a light that changes, somebody who brakes, steps out or drives off. What lies ahead and was not yet in
-    a picture of `rig` is not there, in the past of the drive neither; the road itself always is, and so is what the
-    expert is already changing lanes for.
+    a picture of `rig` is not there, in the past of the drive neither; the road itself always is.
 
     What is learned from a moment rests on what was seen until then (causal locality, arXiv 2511.00088).
     """
     worlds = tuple(replace(world, steady_from=tick) for world in drive.worlds[: tick + 1])
-    known = {drive.minds[tick].steering.cause, drive.minds[tick].steering.passed}
     while True:
         after = drive_expert(worlds[tick], drive.minds[tick], ticks)
-        named = [cause for cause in named_causes(after.intents) if cause not in known]
-        unseen = [cause for cause in named if _is_still_to_be_seen(drive, tick, cause, rig)]
+        unseen = [cause for cause in named_causes(after.intents) if _is_still_to_be_seen(drive, tick, cause, rig)]
         if not unseen:
             break
         for cause in unseen:

@@ -109,8 +109,8 @@ def test_who_is_fast_enough_to_pass_is_not_said_to_accelerate() -> None:
 
 def test_who_speeds_up_out_of_a_turn_is_not_said_to_slow_for_it() -> None:
     drive = drive_expert(build("right_turn", 24, "challenging"))
-    assert drive.intents[142].longitudinal is LongitudinalDecision.SPEED_ADAPTATION, "the turn still bounds the speed"
-    decision = explain(drive, 142, RIG).decision
+    assert drive.intents[120].longitudinal is LongitudinalDecision.SPEED_ADAPTATION, "the turn still bounds the speed"
+    decision = explain(drive, 120, RIG).decision
     assert decision.longitudinal is LongitudinalDecision.SET_SPEED_TRACKING
     assert decision.lateral is LateralDecision.TURN_RIGHT
 

@@ -1,4 +1,5 @@
 import hashlib
+import math
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from alpamayo_ros.simulation.scenarios import KINDS, build
 from alpamayo_ros.simulation.scoring import find_collision, score_drive
 from alpamayo_ros.simulation.surroundings import FRONT, look_around
 from alpamayo_ros.simulation.traffic import advance
+from alpamayo_ros.simulation.visibility import NIGHT_RANGE
 from alpamayo_ros.simulation.world import EGO_WIDTH, MAX_ACCELERATION, MAX_CURVATURE, Variant, World
 
 DIGEST = """
@@ -70,6 +72,27 @@ def test_the_expert_stands_clear_of_a_stop_line() -> None:
     rooms = [route.stops[0].s - FRONT - route.path.project(ego.x, ego.y)[0] for ego in standing]
     assert rooms
     assert 3.0 < min(rooms) <= max(rooms) < 4.0
+
+
+@pytest.mark.parametrize(("seed", "lane"), [(3, 3.6), (1, -3.6)])
+def test_the_expert_passes_debris_in_the_other_lane_though_the_shoulder_is_nearer(seed: int, lane: float) -> None:
+    drive = drive_expert(build("debris", seed, Variant.NOMINAL), ticks=150)
+    debris, path = drive.worlds[0].actor("debris-0"), drive.worlds[0].scenario.route.path
+    assert debris is not None
+    assert debris.d * lane > 0.0
+    offsets = [path.project(world.ego.x, world.ego.y)[1] for world in drive.worlds]
+    assert max(offsets, key=abs) == pytest.approx(lane, abs=0.1)
+
+
+def test_the_expert_does_nothing_for_what_lies_beyond_the_range_of_sight() -> None:
+    drive = drive_expert(build("debris", 2, Variant.CHALLENGING), ticks=100)
+    pairs = zip(drive.worlds, drive.intents, strict=False)
+    away = [
+        math.hypot(actor.x - world.ego.x, actor.y - world.ego.y)
+        for world, intent in pairs
+        if (actor := world.actor("debris-0")) and actor.id in (intent.lateral_cause, intent.longitudinal_cause)
+    ]
+    assert NIGHT_RANGE - 2.0 < away[0] <= NIGHT_RANGE
 
 
 def test_the_expert_leaves_room_to_the_edge_for_an_emergency_vehicle() -> None:
