@@ -83,7 +83,7 @@ def plan_evasion(
         return None
     cause = _shaping(chain, home, offset)
     side = 1 if offset > home else -1
-    outside = abs(offset - home) + half > lane_half + 0.02
+    outside = _leaves_lane(offset, home, world.scenario.route)
     decision = _decision(side, outside, abs(offset - home))
     room = max(first.rear - me.front - 1.0, 4.0)
     if first.speed_s > 0.5:
@@ -117,6 +117,10 @@ def _reach_of(other: Neighbour, lane_half: float) -> float:
     return min(clearance(other), lane_half - EGO_WIDTH / 2 + 0.1) if other.speed_s < 0.5 else clearance(other)
 
 
+def _leaves_lane(offset: float, home: float, route: Route) -> bool:
+    return abs(offset - home) + EGO_WIDTH / 2 > route.lane_width / 2 + 0.02
+
+
 def _decision(side: int, outside: bool, amount: float) -> Lat:
     if outside and amount > 2.9:
         return Lat.LANE_CHANGE_LEFT if side > 0 else Lat.LANE_CHANGE_RIGHT
@@ -134,8 +138,8 @@ def _free_offset(chain: list[Neighbour], me: Surroundings, route: Route, home: f
     half = EGO_WIDTH / 2
 
     def preference(value: float) -> tuple[bool, float]:
-        leaves = abs(value - home) + half > route.lane_width / 2 + 0.02
-        return leaves and route.neighbour(1 if value > home else -1, me.s, home) is None, abs(value - home)
+        beside = route.neighbour(1 if value > home else -1, me.s, home)
+        return _leaves_lane(value, home, route) and beside is None, abs(value - home)
 
     for share in (1.0, 0.6, 0.35):
         candidates = [home]
