@@ -165,7 +165,10 @@ def _noticed(actor: Actor, world: World, memory: Memory) -> bool:
 
 
 def _wall(conflict: Conflict, me: Surroundings, world: World) -> float:
-    """Where the front bumper stands: before the crosswalk or line that belongs to the conflict, else before it."""
+    """Where the front bumper stands: before the crosswalk or line that belongs to the conflict, else before it.
+
+    With room to spare: who learns from it stops later.
+    """
     wall = conflict.start - 3.4
     for crossing in world.scenario.route.crossings:
         if crossing.start - 2.0 < conflict.stop and crossing.stop > conflict.start - 1.0:
