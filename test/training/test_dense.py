@@ -36,8 +36,8 @@ def test_presences_are_named_as_the_labels_have_them(corpus):
     batch = corpus.batch(range(len(corpus)), dense=True)
     labels = batch.dense.flatten(0, 3)
     told = dict(zip(PRESENCES, present(labels).T, strict=True))
-    np.testing.assert_allclose(told["vehicle"], (labels[:, 7] * 8).clamp(max=1))
-    np.testing.assert_allclose(told["path"], (labels[:, 21] * 8).clamp(max=1))
+    np.testing.assert_allclose(told["vehicle"], (labels[:, 7] * 32).clamp(max=1))
+    np.testing.assert_allclose(told["path"], (labels[:, 21] * 32).clamp(max=1))
     assert told["vehicle"].max() == told["path"].max() == 1
     # A perfect answer has no presence wrong.
     outputs = torch.zeros(len(labels), OUTPUTS)
@@ -46,6 +46,20 @@ def test_presences_are_named_as_the_labels_have_them(corpus):
     score.add(outputs, labels)
     assert {value for name, value in score.figures().items() if name.startswith("f1_")} == {1.0}
     assert dense_loss(outputs, labels) < dense_loss(-outputs, labels)
+
+
+def test_a_person_who_is_missed_costs_more_than_a_sign(corpus):
+    labels = corpus.batch([0], dense=True).dense.flatten(0, 3)
+    labels[:, [8, 11]] = 0.0
+    losses = {}
+    for name, channel in (("vulnerable", 8), ("sign", 11)):
+        there = labels.clone()
+        there[0, channel] = 8 / 256  # as small as what is fully present
+        assert present(there)[0, PRESENCES.index(name)] == 1
+        outputs = torch.zeros(len(labels), OUTPUTS)
+        outputs[:, 12 : 12 + len(PRESENCES)] = -5.0
+        losses[name] = float(dense_loss(outputs, there) - dense_loss(outputs, labels))
+    assert losses["vulnerable"] > 5 * losses["sign"]
 
 
 def test_what_is_there_is_located(corpus):
