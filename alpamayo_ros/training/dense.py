@@ -38,13 +38,13 @@ _FULL = 32.0
 20 m ahead has no more in a wide camera."""
 _POSITIVE_WEIGHT = 4.0
 _FAST = 10.0
-_LOCATED = [
+LOCATED_PRESENCES = [
     PRESENCES.index(name) for name in (*(kind.name.lower() for kind in LOCATED), "edge_left", "edge_right", "path")
 ]
 """Presences that are located across a block, in the order of the labels; of the first ones the range is told too."""
 _POSITION_WEIGHT = 5.0
 """Few blocks have anything to locate."""
-OUTPUTS = _CLASSES + len(PRESENCES) + 3 + len(LOCATED) + len(_LOCATED)
+OUTPUTS = _CLASSES + len(PRESENCES) + 3 + len(LOCATED) + len(LOCATED_PRESENCES)
 """For a patch: classes, presences, distance and motion, then ranges and places across."""
 
 
@@ -90,12 +90,12 @@ def dense_rows(labels: Tensor, grid: tuple[int, int], config: ModelConfig) -> Te
 
 def dense_loss(outputs: Tensor, labels: Tensor) -> Tensor:
     """Sum over rows of patches of what `outputs` miss of `labels` (rows, channels)."""
-    kinds, presences, rest, positions = _split(outputs)
+    kinds, presences, rest, positions = split(outputs)
     share = labels[:, :_CLASSES]
     loss = -(share * F.log_softmax(kinds, dim=-1)).sum()
     weight = torch.full((), _POSITIVE_WEIGHT, device=outputs.device)
-    missed = F.binary_cross_entropy_with_logits(presences, present(labels), reduction="none", pos_weight=weight)
-    loss = loss + (missed.sum(dim=0) * torch.tensor(_IMPORTANCE, device=outputs.device)).sum()
+    unsaid = F.binary_cross_entropy_with_logits(presences, present(labels), reduction="none", pos_weight=weight)
+    loss = loss + (unsaid.sum(dim=0) * torch.tensor(_IMPORTANCE, device=outputs.device)).sum()
     distance = torch.log1p(labels[:, _SHARES]) / math.log1p(FARTHEST)
     wanted = torch.cat([distance[:, None], labels[:, _SHARES + 1 : _POSITIONS] / _FAST], dim=-1)
     loss = loss + 2.0 * F.smooth_l1_loss(rest, wanted, reduction="sum", beta=0.1)
@@ -104,7 +104,7 @@ def dense_loss(outputs: Tensor, labels: Tensor) -> Tensor:
     return loss + _POSITION_WEIGHT * (missed * there).sum()
 
 
-def _split(outputs: Tensor) -> tuple[Tensor, ...]:
+def split(outputs: Tensor) -> tuple[Tensor, ...]:
     """Classes, presences, distance and motion, positions."""
     return torch.split(outputs, [_CLASSES, len(PRESENCES), 3, OUTPUTS - _CLASSES - len(PRESENCES) - 3], dim=-1)
 
@@ -113,7 +113,7 @@ def located(labels: Tensor) -> tuple[Tensor, Tensor]:
     """What is to be said of positions, (rows, 4 + 7): logarithms of ranges in metres, then parts of a block; and how
     far there is anything that has one, 0 to 1."""
     ranges, across = labels[:, _POSITIONS : _POSITIONS + len(LOCATED)], labels[:, _POSITIONS + len(LOCATED) :]
-    there = present(labels)[:, _LOCATED]
+    there = present(labels)[:, LOCATED_PRESENCES]
     return torch.cat([torch.log(ranges), across], dim=-1), torch.cat([there[:, : len(LOCATED)], there], dim=-1)
 
 
@@ -121,34 +121,3 @@ def present(labels: Tensor) -> Tensor:
     """How far each of PRESENCES is in a patch, 0 to 1: (rows, presences)."""
     small = labels[:, [int(kind) for kind in _SMALL]]
     return (torch.cat([small, labels[:, _CLASSES:_SHARES]], dim=-1) * _FULL).clamp(max=1.0)
-
-
-class SightScore:
-    """What validation tells of sight.
-
-    The F1 of each presence: said at a probability of one half or more, true from half present on. Errors of position
-    where something is at least half present: of ranges in their logarithm, of places across in blocks.
-    """
-
-    def __init__(self) -> None:
-        self.counts = torch.zeros(3, len(PRESENCES))
-        self.errors = torch.zeros(2, len(LOCATED) + len(_LOCATED))
-
-    def add(self, outputs: Tensor, labels: Tensor) -> None:
-        _, presences, _, positions = _split(outputs)
-        said, true = presences >= 0, present(labels) >= 0.5
-        self.counts += torch.stack([part.sum(0).float().cpu() for part in (said & true, said, true)])
-        wanted, there = located(labels)
-        there = (there >= 0.5).float()
-        self.errors += torch.stack([((positions - wanted).abs() * there).sum(0).cpu(), there.sum(0).cpu()])
-
-    def figures(self) -> dict[str, float]:
-        """Of what occurs at all, and the mean of the F1s."""
-        both, said, true = self.counts
-        found = {
-            f"f1_{name}": float(2 * both[i] / (said[i] + true[i])) for i, name in enumerate(PRESENCES) if true[i] > 0
-        }
-        names = [PRESENCES[i] for i in _LOCATED]
-        keys = [*(f"range_error_{name}" for name in names[: len(LOCATED)]), *(f"across_error_{name}" for name in names)]
-        errors = {key: float(error / count) for key, error, count in zip(keys, *self.errors, strict=True) if count > 0}
-        return {"f1_mean": sum(found.values()) / max(len(found), 1), **found, **errors}

@@ -10,9 +10,10 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from alpamayo_ros.training.corpus import Batch, Corpus
-from alpamayo_ros.training.dense import DenseHead, SightScore, dense_loss, dense_rows, newest
+from alpamayo_ros.training.dense import DenseHead, dense_loss, dense_rows, newest
 from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.training.recipe import VisionRecipe
+from alpamayo_ros.training.sight_score import SightScore
 from alpamayo_ros.training.stage import Stage, Work, chosen_numbers
 from alpamayo_ros.vla.model import AlpamayoModel
 
