@@ -19,6 +19,9 @@ EMERGENCY, SOON = -4.0, 1.0
 plan every tenth of a second, only its first tick is driven."""
 _REGAIN = 0.5
 """Seconds in which a speed that the limit has cost is gained again."""
+_FORWARD = 0.1
+"""m/s; a car that drives on at t0 by more stops before it reverses, and the same plan does not do both: sampled stops
+overshoot by some decimetres."""
 
 
 def limit_jerk(
@@ -26,8 +29,8 @@ def limit_jerk(
 ) -> Tensor:
     """The normalised actions (B, 64, 2), followed as fast as `max_jerk` (m/s³) allows; curvatures stay.
 
-    initial_speed: (B,) m/s and acceleration: (B,) m/s² at t0. A plan within the limit stays as it is; one that comes to
-    a stand does not roll back for the sake of the limit.
+    initial_speed: (B,) m/s and acceleration: (B,) m/s² at t0. A plan within the limit stays as it is, but one that
+    begins forward does not go back where it has come to a stand.
     """
     states, step = space.rollout(action.double(), initial_speed.double()), space.config.dt
     if not bool(torch.isfinite(states.speed).all()):
@@ -48,13 +51,14 @@ def _followed(
     """Accelerations as close as they go to those `wanted`, which lead to the speeds `planned`.
 
     From one to the next, the first from `before`, they rise by at most `change`, and fall by no more but in an
-    emergency; the car does not roll back. In plain numbers, because it goes tick by tick.
+    emergency; a car that drives forward stops at last. In plain numbers, because it goes tick by tick.
     """
     speed, driven, soon = planned[0], [], round(SOON / step)
+    backward = -math.inf if speed < _FORWARD else 0.0
     for tick, asked in enumerate(wanted):
         aim = asked + (planned[tick] - speed) / _REGAIN
         lowest = -math.inf if min(wanted[tick : tick + soon]) < EMERGENCY else before - change
-        slowest = (min(planned[tick + 1], 0.0) - speed) / step
+        slowest = (max(min(planned[tick + 1], 0.0), backward) - speed) / step
         before = max(min(max(aim, lowest), before + change), slowest)
         driven.append(before)
         speed += before * step
