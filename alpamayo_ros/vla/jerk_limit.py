@@ -20,8 +20,8 @@ plan every tenth of a second, only its first tick is driven."""
 _REGAIN = 0.5
 """Seconds in which a speed that the limit has cost is gained again."""
 _FORWARD = 0.1
-"""m/s; a car that drives on at t0 by more stops before it reverses, and the same plan does not do both: sampled stops
-overshoot by some decimetres."""
+"""m/s; a car that is faster at t0 drives forward. It would stop before it reverses, and no plan does both: what goes
+back behind a stop is a sampled stop that overshoots."""
 
 
 def limit_jerk(
