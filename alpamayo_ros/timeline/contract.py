@@ -25,7 +25,8 @@ class TimeContract:
     roles: the cameras that every observation must have, in any order.
     frames_per_camera: frames 0.1 s apart, the newest at t0. The released models take 4.
     history_steps: ego poses 0.1 s apart, the last at t0. The released models take 16.
-    slop_ns: how far a frame may be from its wanted time. 50 ms: half the period, so that 10 Hz of any phase will do.
+    slop_ns: how far a frame may be from its wanted time. 50 ms: half the period. A camera of 10 Hz that takes its
+        pictures halfway between the wanted times needs what its stamps jitter by more: 60 ms.
     max_lag_ns: how far a message may be behind those of other sources that came before it. 150 ms: exposure,
         compression and transport of a slow camera.
     max_jump_m: how far a pose may be, in metres, from where constant velocity leads. 1 m: braking at 1 g over the

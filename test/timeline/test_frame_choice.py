@@ -40,16 +40,17 @@ def test_one_nanosecond_decides_at_stamps_of_today():
 )
 @settings(deadline=None)
 def test_the_choice_is_that_of_brute_force(stamps, count, slop):
-    nearest = [
-        min(range(len(stamps)), key=lambda i: (abs(stamps[i] - wanted), i))
-        for wanted in WANTED_MS[4 - count :].tolist()
-    ]
-    within = all(abs(stamps[i] - wanted) <= slop for i, wanted in zip(nearest, WANTED_MS[4 - count :], strict=True))
-    if within and len(set(nearest)) == count:
-        assert choose(stamps, slop, count) == nearest
-    else:
-        with pytest.raises(Refusal, match="camera front"):
-            choose(stamps, slop, count)
+    for shift in (0, -10, 10):
+        found = [
+            min(range(len(stamps)), key=lambda i: (abs(stamps[i] - wanted - shift), i))
+            for wanted in WANTED_MS[4 - count :].tolist()
+        ]
+        within = all(abs(stamps[i] - wanted) <= slop for i, wanted in zip(found, WANTED_MS[4 - count :], strict=True))
+        if within and len(set(found)) == count:
+            assert choose(stamps, slop, count) == found
+            return
+    with pytest.raises(Refusal, match="camera front"):
+        choose(stamps, slop, count)
 
 
 @given(rate=st.integers(11, 60), phase=st.floats(0, 1), seed=st.integers(0, 2**32 - 1))
@@ -67,6 +68,22 @@ def test_a_faster_camera_with_jitter_gives_a_frame_for_each_time(rate, phase, se
 @settings(deadline=None)
 def test_a_10_hz_camera_with_jitter_gives_consecutive_frames(phase, jitter):
     assert choose([100 * (i - 7) + phase + jitter[i] for i in range(10)]) == [4, 5, 6, 7]
+
+
+@given(phase=st.integers(-50, 50), jitter=st.lists(st.integers(-5, 5), min_size=10, max_size=10))
+@settings(deadline=None)
+def test_a_10_hz_camera_of_any_phase_gives_consecutive_frames_within_60_ms(phase, jitter):
+    chosen = choose([100 * (i - 7) + phase + jitter[i] for i in range(10)], slop_ms=60)
+    assert chosen in ([3, 4, 5, 6], [4, 5, 6, 7], [5, 6, 7, 8])
+
+
+def test_frames_halfway_between_are_all_taken_from_one_side():
+    assert choose([-353, -249, -151, -49, 51, 149], slop_ms=60) == [0, 1, 2, 3], "-249 is nearest to -300 and to -200"
+
+
+def test_a_camera_halfway_between_is_told_what_it_needs():
+    with pytest.raises(Refusal, match="52 ms away; allowed are 50 ms; give a camera of 10 Hz .* a slop_ms of 60 "):
+        choose([-348, -252, -148, -52, 52])
 
 
 def test_a_missing_frame_is_refused_with_its_time_and_distance():
