@@ -38,6 +38,7 @@ def generate_launch_description() -> LaunchDescription:
                 "seed": ParameterValue(LaunchConfiguration("seed"), value_type=int),
                 "repeat": ParameterValue(LaunchConfiguration("repeat"), value_type=bool),
                 "navigation": ParameterValue(LaunchConfiguration("navigation"), value_type=bool),
+                "cameras": ParameterValue(LaunchConfiguration("cameras"), value_type=str),
                 "lockstep": True,
             }
         ],
@@ -63,6 +64,11 @@ def generate_launch_description() -> LaunchDescription:
                 default_value="false",
                 choices=["true", "false"],
                 description="Give the planner a navigation device's instructions; needs a model that takes them.",
+            ),
+            DeclareLaunchArgument(
+                "cameras",
+                default_value="r1",
+                description="That the simulated car has: r1, or all, for a model that takes whichever there are.",
             ),
             SetRemap("~/navigation", "/navigation"),  # the planner's topic to the simulator's
             # A model may take minutes to load: the drive has to wait for it.

@@ -83,9 +83,9 @@ class SensorFeed:
         self._before: World | None = None
 
     @property
-    def heard(self) -> bool:
-        """Whether somebody listens to every camera and to the odometry."""
-        return all(publisher.get_subscription_count() for publisher in self._needed)
+    def unheard(self) -> list[str]:
+        """The topics among those of the cameras and the odometry that nobody listens to."""
+        return [publisher.topic_name for publisher in self._needed if not publisher.get_subscription_count()]
 
     def begin(self, first_ns: int) -> None:
         """A new scenario, whose tick 0 is at that time, later than all before."""

@@ -23,6 +23,8 @@ from alpamayo_ros.types import PlanSample, Trajectory
 PLAN = f"/{PLANNER}/plan"
 BRAKING, JERK, SETTLING = 2.0, 2.0, 1.0
 """m/s², m/s³ and s: of the stop where a plan is held back. Within the comfort bounds."""
+TELL_S = 10.0
+"""Seconds after which it is said again what is waited for."""
 
 
 class NoPlanError(RuntimeError):
@@ -82,9 +84,15 @@ class TopicDriver:
         self._executor.shutdown()
 
     def wait_for_planner(self) -> None:
-        """Until it listens to all sensors and can be heard; `check` ends the wait."""
-        while not (self._feed.heard and self._node.count_publishers(PLAN)):
+        """Until it listens to all sensors and can be heard; `check` ends the wait. The log says what is waited for."""
+        told = time.monotonic()
+        while (unheard := self._feed.unheard) or not self._node.count_publishers(PLAN):
             self._spin()
+            if time.monotonic() > told + TELL_S:
+                told = time.monotonic()
+                lacks = [f"listens to {', '.join(unheard)}"] if unheard else []
+                lacks += [] if self._node.count_publishers(PLAN) else [f"publishes {PLAN}"]
+                self._node.get_logger().warning(f"waiting for the planner: nobody {', nobody '.join(lacks)}")
 
     def settle(self, complete: Callable[[], bool]) -> None:
         """Hear what is on its way to the node until it is complete. Raises NoPlanError where it does not come."""

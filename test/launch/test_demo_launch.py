@@ -27,9 +27,11 @@ def tiny(tmp_path: Path) -> dict[str, Path]:
 
 
 def test_the_planner_plans_in_the_simulator_until_ctrl_c(launch: Callable, tiny: dict[str, Path]) -> None:
+    """With a model that takes instructions and whichever cameras the rig has, here all seven."""
     from alpamayo_ros.msg import DrivingPlan
 
-    launched = launch(FILE, kind="open_road", **tiny)
+    tiny["model"] = GOLDEN / "ar15_tiny"
+    launched = launch(FILE, kind="open_road", navigation="true", cameras="all", **tiny)
     plans: list[DrivingPlan] = []
     launched.node.create_subscription(DrivingPlan, "/alpamayo_planner/plan", plans.append, 10)
     launched.until(lambda: len(plans) >= 2)

@@ -12,6 +12,7 @@ from simulated import SCENE, T0, simulated
 
 from alpamayo_ros.datasets.drive import EPOCH_NS, TICK_NS
 from alpamayo_ros.evaluation.closed_loop import WARM_UP, drive_policy
+from alpamayo_ros.nodes import topic_driver
 from alpamayo_ros.nodes.topic_driver import BRAKING, JERK, NoPlanError, TopicDriver, stop
 from alpamayo_ros.simulation.episode import drive_expert
 from alpamayo_ros.simulation.world import Ego
@@ -27,6 +28,25 @@ def driven_over_topics(domain, answer, plans=3, **options):
         driver.wait_for_planner()
         feed.begin(EPOCH_NS)
         yield driver, planner, drive_expert(SCENE.build(), ticks=WARM_UP + plans)
+
+
+def test_who_waits_for_a_planner_says_what_lacks(ros_domain: int, monkeypatch: pytest.MonkeyPatch, capfd) -> None:
+    """As where its model takes whichever cameras there are, and the car has fewer than the rig."""
+    monkeypatch.setattr(topic_driver, "TELL_S", 0.1)
+    end = time.monotonic() + 2.0
+
+    def check() -> None:
+        if time.monotonic() > end:
+            raise TimeoutError
+
+    with (
+        FakePlanner(ros_domain, DEFAULT_ROLES[:1], constant_plan),
+        simulated(ros_domain) as (node, feed),
+        pytest.raises(TimeoutError),
+    ):
+        TopicDriver(node, feed, timeout=20.0, check=check).wait_for_planner()
+    unheard = ", ".join(f"/camera/{role.label}/image_raw" for role in DEFAULT_ROLES[1:])
+    assert f"waiting for the planner: nobody listens to {unheard}\n" in capfd.readouterr().err
 
 
 def test_in_lockstep_every_state_is_published_and_every_plan_is_driven(ros_domain: int) -> None:
