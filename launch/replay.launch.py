@@ -35,6 +35,7 @@ def generate_launch_description() -> LaunchDescription:
                 "rate": ParameterValue(LaunchConfiguration("rate"), value_type=float),
                 "start": ParameterValue(LaunchConfiguration("start"), value_type=float),
                 "loop": ParameterValue(LaunchConfiguration("loop"), value_type=bool),
+                "plans": False,  # those in the bag would be mixed with the planner's own
                 "wait": 60.0,
             }
         ],

@@ -29,10 +29,16 @@ class _Renaming(click.ParamType):
 @click.option("--topics", default="", help="Only these, with commas between; by default all.")
 @click.option("--remap", type=_Renaming(), multiple=True, help="Publish topic A as B; may be given more than once.")
 @click.option("--clock/--no-clock", default=True, show_default=True, help="Publish the time of the bag on /clock.")
+@click.option(
+    "--plans/--no-plans",
+    default=True,
+    show_default=True,
+    help="Publish the plans that are in the bag; not beside a planner that runs.",
+)
 @click.option("--wait", type=click.FloatRange(0), help="Seconds in which somebody must subscribe before it starts.")
 def replay(
     bag: Path, rate: float, loop: bool, start: float, topics: str, remap: tuple[tuple[str, str], ...], clock: bool,
-    wait: float | None,
+    plans: bool, wait: float | None,
 ) -> None:  # fmt: skip
     """Play BAG, a rosbag2, into live topics."""
     from alpamayo_ros.datasets.bag_reader import BagReader
@@ -44,7 +50,7 @@ def replay(
     from tqdm import tqdm
 
     chosen = tuple(name.strip() for name in topics.split(",") if name.strip())
-    options = ReplayOptions(rate, loop, start, chosen, dict(remap), clock, wait)
+    options = ReplayOptions(rate, loop, start, chosen, dict(remap), clock, plans, wait)
     with replay_node() as node, BagReader(bag) as reader:
         playing = Replay(node, reader, options)
         for line in playing.skipped:

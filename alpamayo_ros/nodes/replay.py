@@ -26,6 +26,7 @@ from rosgraph_msgs.msg import Clock
 
 from alpamayo_ros.datasets.bag_reader import BagReader, BagTopic
 from alpamayo_ros.datasets.staging import DatasetError
+from alpamayo_ros.nodes.names import PLANNER
 
 NODE = "alpamayo_replay"
 
@@ -42,8 +43,8 @@ MAX_LATCHED = 1000
 @dataclass(frozen=True)
 class ReplayOptions:
     """rate: bag seconds per second. start: seconds into the bag. topics: only these; none means all. remap: other names
-    for topics. clock: publish the bag's time on /clock. wait: seconds in which somebody must subscribe before it
-    starts, or None."""
+    for topics. clock: publish the bag's time on /clock. plans: publish a planner's topics too, which a planner that
+    runs would publish beside it. wait: seconds in which somebody must subscribe before it starts, or None."""
 
     rate: float = 1.0
     loop: bool = False
@@ -51,6 +52,7 @@ class ReplayOptions:
     topics: tuple[str, ...] = ()
     remap: dict[str, str] = field(default_factory=dict)
     clock: bool = True
+    plans: bool = True
     wait: float | None = None
 
 
@@ -162,6 +164,9 @@ class Replay:
             if topic == "/clock" and self._clock is not None:
                 self.skipped.append("/clock is left out: this replay tells the time itself")
                 continue
+            if f"/{PLANNER}/" in topic and not self._options.plans:
+                self.skipped.append(f"{topic} is left out: a planner that runs publishes its own")
+                continue
             kind = _message_class(found.kind)
             if kind is None:
                 self.skipped.append(f"{topic} is left out: this environment has no {found.kind}")
@@ -222,7 +227,7 @@ def replay_node() -> Iterator[Node]:
 
 
 def main() -> None:
-    """The executable `replay`: a node with the parameters bag, rate, loop, clock, start and wait."""
+    """The executable `replay`: a node with the parameters bag, rate, loop, clock, plans, start and wait."""
     rclpy.init()
     node = rclpy.create_node(NODE)
     # Only for the node's parameters: publishing needs nobody to spin.
@@ -271,6 +276,7 @@ def _parameters(node: Node) -> tuple[Path, ReplayOptions]:
         rate=value("rate", 1.0, "Bag seconds per second."),
         loop=value("loop", False, "Start again at the end."),
         clock=value("clock", True, "Publish the time of the bag on /clock."),
+        plans=value("plans", True, "Publish the plans that are in the bag; not beside a planner that runs."),
         start=value("start", 0.0, "Seconds into the bag."),
         wait=None if wait < 0 else wait,
     )

@@ -23,6 +23,7 @@ from std_msgs.msg import String
 
 from alpamayo_ros.datasets.bag_reader import BagReader
 from alpamayo_ros.datasets.staging import DatasetError
+from alpamayo_ros.nodes.names import PLANNER
 from alpamayo_ros.nodes.replay import Replay, ReplayOptions
 
 LATCHED = QoSProfile(depth=10, durability=DurabilityPolicy.TRANSIENT_LOCAL)
@@ -111,6 +112,18 @@ def test_rate_start_topics_and_names(ear, bag):
         *range(START + 500 * MS, START + 1001 * MS, 20 * MS)
     ]
     assert ear.heard["/odom"] == ear.heard["/front_wide_120"] == []
+
+
+def test_plans_of_the_bag_are_left_out_where_a_planner_publishes_its_own(ear, tmp_path):
+    plans, seen = f"/car/{PLANNER}/reasoning", "/seen"
+    records = [Record(topic, START + i * MS, TYPES["String"](data="x")) for i in range(3) for topic in (plans, seen)]
+    bag = write_bag(tmp_path / "bag", records)
+    ear.listen(String, seen)
+    played, skipped = play(bag, plans=False, wait=30.0)
+    assert played.published == 3
+    assert skipped == [f"{plans} is left out: a planner that runs publishes its own"]
+    played, skipped = play(bag, wait=30.0)
+    assert (played.published, skipped) == (6, [])
 
 
 def test_late_subscribers_get_what_was_latched(ear, tmp_path):
