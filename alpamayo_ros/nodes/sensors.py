@@ -90,7 +90,7 @@ class Sensors:
         if parameters.odometry_topic:
             ego = OdometrySource(parameters.odometry_topic, ego.base_frame)
         if isinstance(ego, TfSource):
-            made.callback(TfPoses(self._node, ego, self._on_pose).close)
+            made.callback(TfPoses(self._node, ego, self._on_pose, self._on_no_pose).close)
         else:
             quality = quality_of_service(parameters.odometry_reliability, parameters.odometry_depth)
             self._listen(made, Odometry, ego.topic, partial(self._on_odometry, ego), quality)
@@ -135,11 +135,14 @@ class Sensors:
         try:
             source.check(message.child_frame_id)
         except Refusal as refusal:
-            self._on_refusal(refusal)
-            self._on_news("ego", False)
+            self._on_no_pose(refusal)
             return
         pose = message.pose.pose
         self._on_pose(message.header, pose.position, pose.orientation)
+
+    def _on_no_pose(self, refusal: Refusal) -> None:
+        self._on_refusal(refusal)
+        self._on_news("ego", False)
 
     def _on_pose(self, header: Any, place: Any, turn: Any) -> None:
         stamp = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -14,18 +15,22 @@ from std_msgs.msg import Header
 
 from alpamayo_ros.nodes.rig_profile import RigError, TfSource
 from alpamayo_ros.nodes.transform_chain import StampedPose, TransformChain, TransformError
+from alpamayo_ros.timeline import Refusal, RefusalReason
 
 OnPose = Callable[[Any, Any, Any], None]
 """Takes header, translation and rotation of base_frame in fixed_frame."""
+
+PATIENCE_S = 1.0
+"""So long after the first message a chain that is not whole is no fault: its transforms come one by one."""
 
 
 class TfPoses:
     """Hears /tf and /tf_static, and hands on a pose of the base frame for each message of the transform that moves.
 
-    Where no pose can be read it says why, once, in the log. Raises RigError where tf2_msgs is not installed.
+    on_refusal: for each message when no pose can be read. Raises RigError where tf2_msgs is not installed.
     """
 
-    def __init__(self, node: Node, source: TfSource, on_pose: OnPose) -> None:
+    def __init__(self, node: Node, source: TfSource, on_pose: OnPose, on_refusal: Callable[[Refusal], None]) -> None:
         try:
             from tf2_msgs.msg import TFMessage
         except ImportError:
@@ -33,9 +38,9 @@ class TfPoses:
                 "the rig takes its ego poses from transforms, but tf2_msgs is not installed; install it, or give the "
                 "topic of an odometry in the parameter odometry_topic"
             ) from None
-        self._node, self._on_pose = node, on_pose
+        self._node, self._on_pose, self._on_refusal = node, on_pose, on_refusal
         self._chain = TransformChain(source.fixed_frame, source.base_frame)
-        self._problem = ""
+        self._first: float | None = None
         latched = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
         self._subscriptions = [
             node.create_subscription(TFMessage, "/tf", partial(self._take, static=False), 100),
@@ -47,15 +52,16 @@ class TfPoses:
             self._node.destroy_subscription(subscription)
 
     def _take(self, message: Any, *, static: bool) -> None:
+        now = time.monotonic()
+        self._first = now if self._first is None else self._first
         try:
-            poses = self._chain.add(message, static=static)
+            poses, why = self._chain.add(message, static=static), self._chain.missing()
         except TransformError as error:
-            if str(error) != self._problem:
-                self._problem = str(error)
-                self._node.get_logger().error(self._problem)
-            return
+            poses, why = [], str(error)
         for pose in poses:
             self._hand_on(pose)
+        if why is not None and now - self._first > PATIENCE_S:
+            self._on_refusal(Refusal(RefusalReason.EGO_FRAME, "ego", why))
 
     def _hand_on(self, pose: StampedPose) -> None:
         seconds, nanoseconds = divmod(pose.stamp_ns, 1_000_000_000)

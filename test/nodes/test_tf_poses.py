@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 
 import numpy as np
 import pytest
 from bag_records import MS, SPEED, START, stamp, transform
 
+from alpamayo_ros.nodes import tf_poses
 from alpamayo_ros.nodes.pictures import decode
 from alpamayo_ros.nodes.rig_profile import RigError, TfSource
 from alpamayo_ros.nodes.tf_poses import TfPoses
@@ -19,11 +20,15 @@ from alpamayo_ros.types import CameraRole
 SOURCE = TfSource("odom", "base_link")
 
 
+def never(*given) -> None:
+    raise AssertionError(f"called with {given}")
+
+
 class Node:
-    """What TfPoses needs of a node. said: the errors in its log."""
+    """What TfPoses needs of a node."""
 
     def __init__(self) -> None:
-        self.hear, self.said = {}, []
+        self.hear = {}
 
     def create_subscription(self, kind, topic, callback, quality):
         self.hear[topic] = callback
@@ -31,9 +36,6 @@ class Node:
 
     def destroy_subscription(self, topic) -> None:
         del self.hear[topic]
-
-    def get_logger(self):
-        return SimpleNamespace(error=self.said.append)
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def moving(ns: int, x: float | None = None):
 
 def test_live_poses_are_those_of_a_bag(node):
     poses = []
-    source = TfPoses(node, SOURCE, lambda header, place, turn: poses.append((header, place, turn)))
+    source = TfPoses(node, SOURCE, lambda header, place, turn: poses.append((header, place, turn)), never)
     fixed = transform(0, "chassis", "base_link", -1.5, 0.5, yaw=0.3)
     node.hear["/tf"](moving(START))
     assert poses == [], "not before the chain is whole"
@@ -89,7 +91,7 @@ def test_the_timeline_recovers_when_time_is_set_back(node):
         except Refusal as refusal:
             refused.append(refusal.reason)
 
-    TfPoses(node, SOURCE, on_pose)
+    TfPoses(node, SOURCE, on_pose, never)
     node.hear["/tf_static"](transform(0, "chassis", "base_link", 0.0))
     for begin in (START, START - 100_000 * MS):
         for tick in range(101):
@@ -104,19 +106,32 @@ def test_the_timeline_recovers_when_time_is_set_back(node):
     assert RefusalReason.TIME_JUMP in refused
 
 
-def test_two_that_move_are_refused_once_in_the_log(node):
-    poses = []
-    TfPoses(node, TfSource("map", "base_link"), lambda *pose: poses.append(pose))
-    for ns in range(START, START + 100 * MS, 20 * MS):
-        node.hear["/tf"](transform(ns, "odom", "base_link", 1.0))
-        node.hear["/tf"](transform(ns, "map", "odom", 1.0))
-    assert poses == []
-    [line] = node.said
-    assert "more than one transform moves" in line
-    assert "\n" not in line
+@pytest.mark.parametrize(
+    ("source", "parents", "why"),
+    [
+        (TfSource("map", "base_link"), {"base_link": "odom", "odom": "map"}, "more than one transform moves"),
+        (
+            TfSource("map", "base_link"),
+            {"base_footprint": "odom"},
+            "no transforms lead from map to base_link; the frames seen are base_footprint, odom",
+        ),
+    ],
+)
+def test_transforms_that_give_no_pose_are_refused_with_the_reason(node, monkeypatch, source, parents, why):
+    now, refused = [100.0], []
+    monkeypatch.setattr(tf_poses.time, "monotonic", lambda: now[0])
+    TfPoses(node, source, never, refused.append)
+    for child, parent in parents.items():
+        node.hear["/tf"](transform(START, parent, child, 1.0))
+    assert refused == [], "more may be to come"
+    now[0] += tf_poses.PATIENCE_S + 0.1
+    node.hear["/tf"](transform(START + 20 * MS, parents[child], child, 1.0))
+    [refusal] = refused
+    assert (refusal.reason, refusal.source) == (RefusalReason.EGO_FRAME, "ego")
+    assert why in refusal.text
 
 
 def test_without_the_messages_of_tf_it_is_one_clear_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2_msgs", None)
     with pytest.raises(RigError, match="tf2_msgs is not installed; install it, or give the topic of an odometry"):
-        TfPoses(Node(), SOURCE, lambda *pose: None)
+        TfPoses(Node(), SOURCE, never, never)
