@@ -82,12 +82,13 @@ class Health:
         with self._lock:
             self._navigation = text
 
-    def statuses(self) -> list[DiagnosticStatus]:
-        """One for planning, one for each source."""
+    def statuses(self, planning_since: float | None) -> list[DiagnosticStatus]:
+        """One for planning, one for each source. planning_since: when the plan in progress was begun, on the monotonic
+        clock; None where there is none."""
         with self._lock:
             now = time.monotonic()
             self._measure_rates(now)
-            return [self._planning(now), *(self._source(source, now) for source in self._received)]
+            return [self._planning(now, planning_since), *(self._source(source, now) for source in self._received)]
 
     def _measure_rates(self, now: float) -> None:
         """Over the time since they were last measured, at least half a second."""
@@ -97,7 +98,7 @@ class Health:
         self._rates = {source: (n - self._counted[source]) / elapsed for source, n in self._received.items()}
         self._counted, self._counted_at = dict(self._received), now
 
-    def _planning(self, now: float) -> DiagnosticStatus:
+    def _planning(self, now: float, planning_since: float | None) -> DiagnosticStatus:
         since_plan = self._last_plan if self._last_plan is not None else self._begin
         problem = self._problem[1] if self._problem and self._problem[0] > since_plan else ""
         silent = now - since_plan
@@ -105,7 +106,11 @@ class Health:
             level, message = _ERROR, f"planning has ended: {self._fault}"
         elif silent > RECENT_S:
             since = f"no plan for {silent:.1f} s" if self._last_plan is not None else "no plan yet"
-            level, message = _ERROR, f"{since}: {problem or 'nothing new from cameras and ego'}"
+            if not problem:
+                problem = "nothing new from cameras and ego"
+                if planning_since is not None:
+                    problem = f"the plan in progress has taken {now - planning_since:.1f} s"
+            level, message = _ERROR, f"{since}: {problem}"
         elif problem:
             level, message = _WARN, f"no plan for the newest t0: {problem}"
         elif self._concern:

@@ -292,11 +292,11 @@ class PlannerNode(LifecycleNode):
         self._report()
 
     def _report(self) -> None:
-        fault = None if self._loop is None else self._loop.fault
+        fault, since = (None, None) if self._loop is None else (self._loop.fault, self._loop.planning_since)
         if fault is not None:
             self._health.ended_by(f"{type(fault).__name__}: {fault}")
         stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(DiagnosticArray(header=Header(stamp=stamp), status=self._health.statuses()))
+        self._diagnostics.publish(DiagnosticArray(header=Header(stamp=stamp), status=self._health.statuses(since)))
         if fault is not None:
             raise RuntimeError("the planning thread has ended") from fault
 

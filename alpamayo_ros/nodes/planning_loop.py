@@ -69,6 +69,8 @@ class PlanningLoop:
         self._skipped = 0
         self._refused_ns: int | None = None
         self._late_messages = 0
+        self.planning_since: float | None = None
+        """When the plan in progress was begun, on the monotonic clock; None where there is none."""
         self._thread = Thread(target=self._run, name="planning", daemon=True)
         self._fault: BaseException | None = None
 
@@ -190,5 +192,9 @@ class PlanningLoop:
         moment = self._timeline.moment(t0_ns)
         observation = moment.observe(self._host.navigation())
         observing = (time.perf_counter() - begin) * 1e3
-        plan = self._policy.plan(observation, memory=self._memory, **self._host.plan_options())
+        self.planning_since = time.monotonic()
+        try:
+            plan = self._policy.plan(observation, memory=self._memory, **self._host.plan_options())
+        finally:
+            self.planning_since = None
         return dataclasses.replace(plan, latencies_ms={"observing": observing, **plan.latencies_ms}), moment

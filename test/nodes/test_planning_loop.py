@@ -10,6 +10,7 @@ import pytest
 from car import wait_until
 
 from alpamayo_ros.engine.memory import Memory
+from alpamayo_ros.nodes.health import Health
 from alpamayo_ros.nodes.planning_loop import Planned, PlanningLoop
 from alpamayo_ros.timeline import FRAME_PERIOD_NS as PERIOD
 from alpamayo_ros.timeline import Refusal, RefusalReason
@@ -105,6 +106,21 @@ def test_what_came_while_a_plan_was_made_is_skipped_but_for_the_newest(stage):
         stage.offer(period)
     stage.may_plan.set()
     assert wait_until(lambda: stage.found() == [(1, 0), (2, 0), (5, 2)])
+
+
+def test_a_plan_that_takes_long_is_told_as_such_and_no_fault_of_the_sensors(stage):
+    health = Health("/planner", "a_rig", ["ego"])
+
+    def told() -> str:
+        health.received("ego")
+        return health.statuses(stage.loop.planning_since)[0].message
+
+    stage.step(1)
+    assert wait_until(lambda: told() == "no plan yet: nothing new from cameras and ego")
+    stage.begin(2)
+    assert wait_until(lambda: told().startswith("no plan yet: the plan in progress has taken "))
+    stage.may_plan.set()
+    assert wait_until(lambda: told() == "no plan yet: nothing new from cameras and ego")
 
 
 def test_plans_of_one_drive_have_one_memory_and_time_set_back_begins_another(stage):
