@@ -31,6 +31,7 @@ from torch.nn.parallel import DistributedDataParallel
 from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.training.recipe import Recipe
 from alpamayo_ros.training.stage import Stage
+from alpamayo_ros.vla.checkpoint import usable_device
 
 T = TypeVar("T")
 
@@ -51,9 +52,15 @@ class Processes:
 
     @classmethod
     def begin(cls, device: str | None = None) -> Processes:
-        """Join the others, if there are any. device: by default each its own GPU, where there are GPUs."""
+        """Join the others, if there are any. device: by default each its own GPU, where there are GPUs.
+
+        Raises CheckpointError for a device that is not there.
+        """
         count, rank, local = (int(os.environ.get(name, default)) for name, default in _ENVIRONMENT)
-        chosen = torch.device(device or (f"cuda:{local}" if torch.cuda.is_available() else "cpu"))
+        chosen = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+        if chosen.type == "cuda":
+            chosen = usable_device(chosen if chosen.index is not None else f"cuda:{local}")
+            torch.cuda.set_device(chosen)  # where FSDP puts its part, whichever device the weights are on
         if count > 1 and not dist.is_initialized():
             dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=_PATIENCE)
         return cls(rank, count, chosen)

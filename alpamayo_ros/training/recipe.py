@@ -174,6 +174,9 @@ class ExpertRecipe(ImitationRecipe):
             f"weighting must be one of {', '.join(WEIGHTINGS)}": self.weighting in WEIGHTINGS,
             "reasoning must be 0 (trajectory only) or 1": self.reasoning in (0, 1),
             "own_words must be in [0, 1]": 0 <= self.own_words <= 1,
+            "with sharding fsdp, own_words must be 0 or 1 (each process speaks as often)": (
+                self.sharding == "none" or self.own_words in (0, 1)
+            ),
             "without reasoning, own_words must be 0": self.reasoning > 0 or self.own_words == 0,
         }
 

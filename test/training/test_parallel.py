@@ -6,6 +6,28 @@ import torch.nn.functional as F
 from recipes import sft
 
 from alpamayo_ros.training.parallel import Processes
+from alpamayo_ros.vla.errors import CheckpointError
+
+
+@pytest.mark.parametrize(
+    ("asked", "chosen"), [(None, "cuda:3"), ("cuda", "cuda:3"), ("cuda:1", "cuda:1"), ("cpu", "cpu")]
+)
+def test_each_process_of_a_machine_has_its_own_gpu(monkeypatch, asked, chosen):
+    """Said to torch too: FSDP puts its part on the current device."""
+    current = []
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 8)
+    monkeypatch.setattr(torch.cuda, "set_device", current.append)
+    device = Processes.begin(asked).device
+    assert device == torch.device(chosen)
+    assert current == ([device] if device.type == "cuda" else [])
+
+
+def test_a_gpu_that_is_not_there_is_refused(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+    with pytest.raises(CheckpointError, match="torch sees no GPU"):
+        Processes.begin("cuda")
 
 
 @pytest.mark.parametrize("supported", [True, False])

@@ -91,6 +91,15 @@ def test_a_wrong_recipe_for_rewards_is_refused_in_one_line(tmp_path, changes, me
     assert "\n" not in str(error.value)
 
 
+def test_processes_that_share_weights_speak_equally_often(tmp_path):
+    """Who says a sentence of its own gathers the weights for it, and would wait for ever for who says none."""
+    path = written(tmp_path, "expert", sharding='"fsdp"', validate_every="0")
+    for share in (0.0, 1.0):
+        assert read_recipe(path, "expert", ExpertRecipe, (f"own_words={share}",)).own_words == share
+    with pytest.raises(TrainingError, match="with sharding fsdp, own_words must be 0 or 1"):
+        read_recipe(path, "expert", ExpertRecipe, ("own_words=0.5",))
+
+
 def test_what_is_said_beside_a_recipe_goes_before_it(tmp_path):
     path = written(tmp_path, "sft", optimiser='"adamw"')
     recipe = read_recipe(path, "sft", SftRecipe, ('optimiser = "muon"', "trajectory_share=0.5", "steps=77"))
