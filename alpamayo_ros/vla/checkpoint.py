@@ -27,7 +27,6 @@ INDEX = "model.safetensors.index.json"
 STORED_DTYPES = ("F64", "F32", "BF16", "F16")
 MAX_SHARD_BYTES = 5_000_000_000
 _NAMES_SHOWN = 4
-_MIB = 1 << 20
 
 
 def load_model(
@@ -47,8 +46,16 @@ def load_model(
     config, tokenizer = load_config(folder, language_model)
     with torch.device("meta"):
         model = AlpamayoModel(config, tokenizer)
-    _fill(model, _tensor_files(folder), target, dtype or getattr(torch, config.weights_dtype))
-    return model.to(target).eval().requires_grad_(False)
+    wanted = dtype or getattr(torch, config.weights_dtype)
+    size = sum(parameter.numel() for parameter in model.parameters()) * wanted.itemsize
+    try:
+        _fill(model, _tensor_files(folder), target, wanted)
+        return model.to(target).eval().requires_grad_(False)
+    except torch.OutOfMemoryError:
+        raise CheckpointError(
+            f"{folder}: {size / 2**30:.1f} GiB of weights as {wanted} do not fit on {target}; take bfloat16, "
+            "or another device"
+        ) from None
 
 
 def load_config(folder: Path, language_model: Path | None = None) -> tuple[ModelConfig, AlpamayoTokenizer]:
@@ -137,17 +144,19 @@ def fetch_from_hub(repository: str, *, weights: bool = True) -> Path:
 
 
 def fingerprint(folder: Path) -> str:
-    """Names the weights in a folder: the commit of a hub's copy, else a hash of config.json and of each weight file's
-    size, first and last MiB (reading 22 GB through would take longer than a plan is worth)."""
+    """Names the weights in a folder: the commit of a hub's copy, else a hash of config.json and of each tensor's first
+    row (reading 22 GB through would take longer than a plan is worth). Raises CheckpointError."""
     if folder.parent.name == "snapshots":
         return folder.name
     digest = hashlib.sha256((folder / "config.json").read_bytes())
     for path in sorted(folder.glob("*.safetensors")):
-        size = path.stat().st_size
-        with path.open("rb") as file:
-            digest.update(f"{path.name} {size}".encode() + file.read(_MIB))
-            file.seek(max(0, size - _MIB))
-            digest.update(file.read(_MIB))
+        with _open(path) as file:
+            for name in sorted(file.keys()):
+                part = file.get_slice(name)
+                shape = part.get_shape()
+                row = part[: 1 if len(shape) > 1 else None].contiguous() if shape else file.get_tensor(name)
+                digest.update(f"{name} {shape} {row.dtype}".encode())
+                digest.update(row.reshape(-1).view(torch.uint8).numpy())
     return digest.hexdigest()[:12]
 
 

@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 from golden_data import FOLDER, MODELS
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
+from alpamayo_ros.vla import checkpoint
 from alpamayo_ros.vla.checkpoint import fetch_from_hub, fingerprint, load_config, load_model, save_model
 from alpamayo_ros.vla.errors import CheckpointError
 
@@ -269,6 +271,26 @@ def test_fingerprint_names_the_weights(folder):
     assert before == fingerprint(folder)
     rewrite(folder, lambda weights: weights["expert.norm.weight"].add_(1))
     assert fingerprint(folder) != before
+
+
+def test_fingerprint_sees_a_change_of_any_tensor(folder):
+    """Also of those in the middle of the file, as where the language model alone was trained."""
+    with safe_open(folder / "model.safetensors", "pt") as file:
+        names = sorted(file.keys())
+    found = {fingerprint(folder)}
+    for name in names:
+        rewrite(folder, lambda weights, name=name: weights[name].add_(1))
+        found.add(fingerprint(folder))
+    assert len(found) == 1 + len(names)
+
+
+def test_weights_that_do_not_fit_are_one_clear_error(folder, monkeypatch):
+    def full(*given):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(checkpoint, "_fill", full)
+    with pytest.raises(CheckpointError, match=r"0.0 GiB of weights as torch.float32 do not fit on cpu; take bfloat16"):
+        load_model(folder, dtype=torch.float32)
 
 
 def test_config_alone_reads_no_weights(folder):
