@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import re
 import time
 import urllib.error
 import urllib.request
@@ -40,6 +41,9 @@ Causal quality: does it name all the true causes as they are, and nothing that c
 Other wordings of the same facts are as good. Think first if you like. The last line of your answer must be this JSON
 object alone, with a number from 0 to 5: {"grade": 3.5}
 """
+_AGAIN = """The last line of your answer must be a JSON object alone, such as {"grade": 3.5}. Answer with that line."""
+_GRADE = re.compile(r'\{\s*"grade"\s*:\s*(-?\d+(?:\.\d+)?)\s*\}[\s`*.]*\Z')
+"""The object at the end of an answer; models put it into bold or a block of code."""
 
 
 class EndpointCritic(Critic):
@@ -57,12 +61,19 @@ class EndpointCritic(Critic):
             self._headers["Authorization"] = f"Bearer {os.environ[key]}"
 
     def grade(self, text: str, situation: Situation) -> float:
-        problem = ""
+        problem, question = "", f"{_facts(situation)}\nThe sentence: {text}"
+        messages = [{"role": "system", "content": _RUBRIC}, {"role": "user", "content": question}]
         for attempt in range(ATTEMPTS):
             if attempt:
                 time.sleep(2.0 ** (attempt - 1))
             try:
-                return _grade_in(self._ask(f"{_facts(situation)}\nThe sentence: {text}"))
+                answer = self._ask(messages)
+                grade = _grade_in(answer)
+                if grade is not None:
+                    return grade
+                # Asked the same again, the same would be answered.
+                messages += [{"role": "assistant", "content": answer}, {"role": "user", "content": _AGAIN}]
+                problem = f'the answer ends in {answer.strip()[-60:]!r}, not in {{"grade": 0 to {BEST:.0f}}}'
             except urllib.error.HTTPError as error:
                 problem = f"HTTP {error.code} {error.reason}"
                 if error.code not in _BUSY:
@@ -71,29 +82,19 @@ class EndpointCritic(Critic):
                 problem = str(error) or type(error).__name__
         raise TrainingError(f"the critic {self._model} at {self._url} gave no grade: {problem}")
 
-    def _ask(self, question: str) -> str:
-        body = {
-            "model": self._model,
-            "temperature": 0,
-            "messages": [{"role": "system", "content": _RUBRIC}, {"role": "user", "content": question}],
-        }
+    def _ask(self, messages: list[dict[str, str]]) -> str:
+        body = {"model": self._model, "temperature": 0, "messages": messages}
         request = urllib.request.Request(self._url, json.dumps(body).encode(), self._headers)
         with urllib.request.urlopen(request, timeout=self._seconds) as response:
             answer: dict[str, Any] = json.load(response)
         return str(answer["choices"][0]["message"]["content"])
 
 
-def _grade_in(answer: str) -> float:
-    """The number in the last line. Raises ValueError for anything else."""
-    last = answer.strip().rpartition("\n")[2]
-    try:
-        told = json.loads(last)
-    except ValueError:
-        told = None
-    grade = told.get("grade") if isinstance(told, dict) and len(told) == 1 else None
-    if isinstance(grade, bool) or not isinstance(grade, int | float) or not 0 <= grade <= BEST:
-        raise ValueError(f'the answer ends in {last[:60]!r}, not in {{"grade": 0 to {BEST:.0f}}}')
-    return float(grade)
+def _grade_in(answer: str) -> float | None:
+    """The number that an answer ends in; None where it ends in something else."""
+    found = _GRADE.search(answer)
+    grade = float(found[1]) if found else None
+    return grade if grade is not None and 0 <= grade <= BEST else None
 
 
 def _facts(situation: Situation) -> str:

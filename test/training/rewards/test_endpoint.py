@@ -82,6 +82,25 @@ def test_the_grade_is_the_last_line_of_the_answer(serve, crossing, monkeypatch):
         assert fact in question
 
 
+@pytest.mark.parametrize(
+    "end", ['```json\n{"grade": 3.5}\n```', '**{"grade": 3.5}**', '{ "grade" : 3.5 }.', '{"grade": 3.50}']
+)
+def test_the_grade_is_read_in_the_forms_that_models_give_it(serve, crossing, end):
+    server, critic = serve(said(f'Not {{"grade": 1}}: both are right.\n{end}\n'))
+    assert critic.grade(TEXT, crossing) == 3.5
+    assert len(server.asked) == 1
+
+
+def test_who_answers_without_a_grade_is_told_what_is_missing(serve, crossing):
+    """The same question would get the same answer at temperature 0."""
+    server, critic = serve(said("Well done."), said('{"grade": 5}'))
+    assert critic.grade(TEXT, crossing) == 5.0
+    first, second = (body["messages"] for _, body in server.asked)
+    assert second[: len(first)] == first
+    assert second[len(first)] == {"role": "assistant", "content": "Well done."}
+    assert '{"grade": 3.5}' in second[-1]["content"]
+
+
 def test_what_passes_is_asked_again(serve, crossing):
     answers = ((503, "busy"), said("five of five"), said('{"grade": 5}'))
     server, critic = serve(*answers)
