@@ -94,9 +94,9 @@ def _describe(report: dict[str, Any], name: str, folder: Path, language_model: P
     config, tokenizer = load_config(folder, language_model)
     with torch.device("meta"):
         parameters = sum(parameter.numel() for parameter in AlpamayoModel(config, tokenizer).parameters())
-    size = parameters * getattr(torch, config.model_dtype).itemsize
+    size = parameters * getattr(torch, config.weights_dtype).itemsize
     report["model"] = f"{name} ({config.model_type})"
-    report["model size"] = f"{parameters / 1e6:.1f} M parameters, {size / _GIB:.2f} GiB as {config.model_dtype}"
+    report["model size"] = f"{parameters / 1e6:.1f} M parameters, {size / _GIB:.2f} GiB as {config.weights_dtype}"
     report["cameras"] = f"roles {list(config.camera_roles)} × {config.frames_per_camera} frames" + (
         ", any subset" if config.any_camera_subset else ""
     )

@@ -159,7 +159,9 @@ def export(model: Path, output: Path) -> None:
 
     _check_new(output)
     loaded = load_model(model, dtype=torch.float32)
-    save_model(loaded, output, weights={name: part.bfloat16() for name, part in loaded.state_dict().items()})
+    # Constants (of the action space, of Fourier features) are no weights: rounded, they would be others.
+    halved = {name: part.bfloat16() for name, part in loaded.named_parameters()}
+    save_model(loaded, output, weights=loaded.state_dict() | halved)
     size = sum(path.stat().st_size for path in output.iterdir()) / 1e6
     click.echo(f"wrote {output}: {size:.1f} MB")
 

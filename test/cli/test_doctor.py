@@ -11,6 +11,7 @@ from command import alpamayo, refusal
 from golden_data import FOLDER, MODELS, model
 
 from alpamayo_ros.engine.native import library
+from alpamayo_ros.vla.checkpoint import load_model
 from alpamayo_ros.vla.errors import ModelInputError
 
 
@@ -48,6 +49,18 @@ def test_the_size_and_the_needs_of_a_model_are_reported(release):
     assert facts["navigation"] == ("yes" if release == "15" else "no")
     assert facts["cameras"].startswith(f"roles {list(loaded.config.camera_roles)} × 4 frames")
     assert facts["cameras"].endswith("any subset") == (release == "15")
+
+
+def test_the_size_is_that_of_the_weights_as_they_are_loaded(tmp_path):
+    """After training they are float32, twice as large as those of the release that it began with."""
+    shutil.copytree(FOLDER / "ar15_tiny", tmp_path / "trained")
+    config = json.loads((tmp_path / "trained/config.json").read_text())
+    config |= {"model_dtype": "bfloat16", "dtype": "float32"}
+    (tmp_path / "trained/config.json").write_text(json.dumps(config))
+    loaded = load_model(tmp_path / "trained", language_model=FOLDER / "vlm_tiny")
+    assert loaded.dtype == torch.float32
+    facts = report("--model", tmp_path / "trained", "--language-model", FOLDER / "vlm_tiny")
+    assert facts["model size"].endswith("GiB as float32")
 
 
 def test_every_fact_has_its_line():

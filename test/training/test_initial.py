@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import subprocess
 import sys
@@ -6,11 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 from command import alpamayo, refusal
+from golden_data import FOLDER
 
 from alpamayo_ros.policy import DrivingPolicy
 from alpamayo_ros.training.errors import TrainingError
 from alpamayo_ros.training.initial import initial_model
 from alpamayo_ros.vla.action_in_proj import FourierFeatures
+from alpamayo_ros.vla.checkpoint import load_model, save_model
 from alpamayo_ros.vla.errors import CheckpointError
 
 
@@ -56,6 +59,20 @@ def test_export_stores_half_and_loads_whole(begun, tmp_path):
     whole = exact.state_dict()
     assert all(torch.equal(part, whole[name].bfloat16().float()) for name, part in model.state_dict().items())
     assert sorted(path.name for path in output.iterdir()) == ["config.json", "model.safetensors", "tokenizer.json"]
+
+
+def test_export_leaves_constants_as_they_are(tmp_path):
+    """R1 stores them: its action space and its Fourier features would be others after rounding."""
+    model = load_model(FOLDER / "ar1_tiny", language_model=FOLDER / "vlm_tiny", dtype=torch.float32)
+    model.config = dataclasses.replace(model.config, model_dtype="float32")
+    for constant in model.buffers():
+        constant.add_(1e-4)
+    save_model(model, tmp_path / "trained")
+    assert alpamayo("train", "export", "--model", tmp_path / "trained", "--output", tmp_path / "half").exit_code == 0
+    exported = dict(load_model(tmp_path / "half").named_buffers())
+    stored = [name for name in model.state_dict() if name in exported]
+    assert len(stored) == 7
+    assert all(torch.equal(exported[name], model.state_dict()[name]) for name in stored)
 
 
 @torch.no_grad()
