@@ -55,7 +55,7 @@ class DrivingPolicy:
     A `Memory` makes the plans of one drive faster: give each drive its own, and give it to every plan. With exact
     switches the words stay the same (in bfloat16 up to its rounding); of the trajectory the last digits then depend on
     what was planned before, as products over other numbers of rows round differently. So the live planner has one, and
-    whoever promises the same bytes (annotations that are resumed, evaluations, `alpamayo plan`) has none.
+    whoever promises the same bytes from anywhere in a drive (annotations that are resumed, `alpamayo plan`) has none.
 
     switches: what the engine does for speed.
     """

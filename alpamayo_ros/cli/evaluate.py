@@ -89,9 +89,12 @@ def closed_loop(ticks_per_plan: int, **options: Any) -> None:
 @_options
 def open_loop(policy: str, **options: Any) -> None:
     """Along the expert's drives the policy plans every second, and is compared."""
+    from alpamayo_ros.engine.switches import EXACT
     from alpamayo_ros.evaluation.drivers import BASELINES
     from alpamayo_ros.evaluation.open_loop import SAMPLES, run_scene
 
+    if changed(EXACT, options["changes"]).streaming:
+        raise click.ClickException("streaming keeps what the last plan read, and here each moment is planned by itself")
     num_samples = 1 if policy in BASELINES else SAMPLES  # a baseline knows one way only
     _evaluate(run_scene, "open loop", policy=policy, num_samples=num_samples, ticks_per_plan=1, **options)
 

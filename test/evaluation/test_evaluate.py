@@ -135,7 +135,7 @@ def test_open_loop(tmp_path: Path) -> None:
         (["--policy", "expert", "--max-jerk", "3.5"], "have --max-jerk;"),
         (["--policy", "expert", "--switch", "text_head=off"], "have --switch;"),
         (["--policy", "expert", "--language-model", "here"], "have --language-model;"),
-        (["--policy", "alpamayo-tiny", "--switch", "streaming=on"], "drives are planned without one here"),
+        (["--policy", "alpamayo-tiny", "--switch", "streaming=on"], "joins the frames of a camera to tubelets"),
         (["--policy", "test"], r"test/config.json is missing; .* safetensors$"),
     ],
 )

@@ -54,11 +54,6 @@ def make_driver(
         if given:
             raise EvaluationError(f"{policy} is no model, and only models have {', '.join(given)}; leave that out")
         return BASELINES[policy]()
-    if switches.streaming:
-        raise EvaluationError(
-            "streaming keeps what the last plan read in a memory, and drives are planned without one here; leave "
-            "--switch streaming=on out"
-        )
     # Only now: the baselines must not wait for torch.
     from alpamayo_ros.evaluation.drivers.model import ModelDriver
     from alpamayo_ros.policy import DrivingPolicy
