@@ -5,7 +5,8 @@ The world is changed in the pictures that the driver sees, nothing else; it is a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -63,18 +64,20 @@ def _plan_changes(
 ) -> bool:
     changed = list(driven[-_SEEN:])
     for identity in identities:
-        changed = [_otherwise(world, identity) for world in changed]
+        change = _otherwise(driven[-1], identity)
+        changed = [change(world) for world in changed]
     driver.take_over(mind)
     then = driver.propose([*driven[:-_SEEN], *changed], len(plan.times)).samples[0].trajectory
     return plans_differ(driven[-1], plan, then)
 
 
-def _otherwise(world: World, identity: str) -> World:
-    """The world without a thing; a light that is green turns red."""
-    light = next((rule.light for rule in world.scenario.route.stops if rule.id == identity), None)
-    if light is not None and world.lamp(light) is Lamp.GREEN:
-        return with_lamp(world, light, Lamp.RED)
-    return without(world, identity)
+def _otherwise(now: World, identity: str) -> Callable[[World], World]:
+    """What makes of a world one without a thing. A light that is green now is red in all of them, any other green: one
+    that changed just now would be seen to change the other way."""
+    light = next((rule.light for rule in now.scenario.route.stops if rule.id == identity), None)
+    if light is None:
+        return partial(without, cause=identity)
+    return partial(with_lamp, light=light, lamp=Lamp.RED if now.lamp(light) is Lamp.GREEN else Lamp.GREEN)
 
 
 def plans_differ(world: World, one: Trajectory, other: Trajectory) -> bool:

@@ -18,7 +18,7 @@ Tallies = dict[str, tuple[float, float]]
 
 def word_tallies(driver: Driver, drive: Episode, tick: int, steps: int, rig: Rig) -> Tallies:
     """Decisions, components and faithfulness of a driver's first sample at one keyframe, against what could be known
-    there. Empty where a cause was not to be seen.
+    there. Empty where a cause was not to be seen; of decisions alone where there is none that a trace could name.
 
     rig: the cameras that decide what could be seen.
     """
@@ -29,7 +29,10 @@ def word_tallies(driver: Driver, drive: Episode, tick: int, steps: int, rig: Rig
     driver.take_over(drive.minds[tick])
     first = driver.propose(driven, steps).samples[0]
     read = parse(first.reasoning)
-    tallies = {**decision_tallies(read.decision, truth), **component_tallies(read.components, truth)}
+    tallies = decision_tallies(read.decision, truth)
+    if not truth.components:
+        return tallies
+    tallies |= component_tallies(read.components, truth)
     trials = faithfulness_trials(driver, drive.minds[tick], driven, first.trajectory, read.components, truth, rig)
     tallies["causal_faithfulness"] = (float(sum(trials)), float(len(trials)))
     return tallies

@@ -22,7 +22,7 @@ from alpamayo_ros.simulation.road import Lamp
 from alpamayo_ros.simulation.route import LANE_END, Control
 from alpamayo_ros.simulation.surroundings import look_around
 from alpamayo_ros.simulation.visibility import visible_in_history
-from alpamayo_ros.simulation.world import World
+from alpamayo_ros.simulation.world import EGO_WIDTH, World
 from alpamayo_ros.types import CriticalComponent, Decision, LateralDecision, LongitudinalDecision
 from alpamayo_ros.types.rig import Rig
 
@@ -31,6 +31,10 @@ LONGEST_FORK = 30
 """A manoeuvre that began more than so many ticks ago is judged from there on."""
 GREEN_AHEAD = 32.0
 """A green light this near ahead, in metres, is why one drives on."""
+CLEAR_S, CLEAR_M = 3.0, 10.0
+"""Seconds and metres: a lane with somebody nearer ahead is not called clear, even where he changes nothing."""
+LEAVING = 0.5
+"""m/s to the side, from which on somebody counts as crossing the lane or driving out of it."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ def explain(drive: Episode, tick: int, rig: Rig, others: int = 3) -> Explanation
         )
     if taken.decision.longitudinal is LongitudinalDecision.SET_SPEED_TRACKING:
         why = _why_go(world, drive, tick, rig)
-        if why.id or not _is_blocked(world, taken):
+        if why.id or (_is_clear(world) and not _is_blocked(world, taken)):
             causes.append(why)
     return Explanation(tick, taken.decision, tuple(causes), tuple(innocent))
 
@@ -137,6 +141,14 @@ def _is_blocked(world: World, taken: Taken) -> bool:
     """Whether one steers because the lane ahead is not clear."""
     blocked = taken.lateral_cause == LANE_END or world.actor(taken.lateral_cause or "") is not None
     return blocked and taken.decision.lateral not in (None, LateralDecision.LANE_KEEPING)
+
+
+def _is_clear(world: World) -> bool:
+    """Whether nobody is in the lane for the next `CLEAR_S` seconds and `CLEAR_M`, but who is about to have left it."""
+    me = look_around(world)
+    reach = max(CLEAR_S * me.speed, CLEAR_M)
+    near = [one for one in me.neighbours if one.s > me.s and one.rear - me.front < reach]
+    return not any(abs(one.d - me.d) < one.half_d + EGO_WIDTH / 2 and abs(one.speed_d) < LEAVING for one in near)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from alpamayo_ros.simulation.explanation import Cause, Explanation
 from alpamayo_ros.simulation.keyframe import Rule, find_keyframes
 from alpamayo_ros.simulation.motion import trajectory_of
 from alpamayo_ros.simulation.naming import count_matches, means, removable_things
+from alpamayo_ros.simulation.road import Lamp
 from alpamayo_ros.simulation.world import Variant, World, drive
 from alpamayo_ros.types import ComponentCategory, CriticalComponent, Decision, LateralDecision, PlanSample
 from alpamayo_ros.types.rig import default_rig
@@ -75,6 +76,33 @@ def test_a_green_light_matters_if_a_red_one_would() -> None:
     assert passed == trials >= 1.0
     passed, trials = word_tallies(Talker(words, sees=False), episode, tick, STEPS, RIG)["causal_faithfulness"]
     assert passed == trials - 1.0
+
+
+def test_a_light_that_has_just_changed_is_seen_to_have_been_the_other_all_along() -> None:
+    """Frames of red, red, red and green are no world without the yellow light, but one with a light that changes."""
+    episode = drive_expert(Scene("red_light", 3, Variant.NOMINAL).build())
+    tick, seen = 48, []
+    light = next(rule.light for rule in episode.worlds[0].scenario.route.stops if rule.light is not None)
+    assert [world.lamp(light) for world in episode.worlds[tick - 1 : tick + 1]] == [Lamp.GREEN, Lamp.YELLOW]
+    talker = Talker("Come to a stop because the traffic light ahead is yellow.", sees=True)
+    propose = talker.propose
+
+    def watched(driven: Sequence[World], steps: int) -> Proposal:
+        seen.append([world.lamp(light) for world in driven[-4:]])
+        return propose(driven, steps)
+
+    talker.propose = watched  # type: ignore[method-assign]
+    word_tallies(talker, episode, tick, STEPS, RIG)
+    assert seen[0] == [Lamp.GREEN] * 3 + [Lamp.YELLOW]
+    assert [Lamp.GREEN] * 4 in seen[1:]
+    assert all(len(set(lamps)) == 1 for lamps in seen[1:] if lamps != seen[0])
+
+
+def test_where_no_trace_can_be_told_components_are_not_judged() -> None:
+    """A lead that changes nothing is ahead: neither is it a cause, nor is the lane clear."""
+    episode = drive_expert(Scene("braking_lead", 3, Variant.NOMINAL).build())
+    found = word_tallies(Talker("Keep lane and follow the lead car.", sees=True), episode, 60, STEPS, RIG)
+    assert set(found) == {"decision_accuracy_longitudinal", "decision_accuracy_lateral"}
 
 
 def test_who_only_says_so_is_right_but_not_faithful(stop_at_red: tuple[Episode, int]) -> None:
