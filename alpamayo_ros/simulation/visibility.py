@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from alpamayo_ros.simulation.actor import Actor, ActorKind
+from alpamayo_ros.simulation.actor import VEHICLES, Actor, ActorKind, Blinker
 from alpamayo_ros.simulation.route import Control
 from alpamayo_ros.simulation.world import Daylight, Weather, World
 from alpamayo_ros.types.rig import Rig
@@ -87,7 +87,9 @@ def _sight(world: World, lit: bool) -> float:
 
 
 def _has_lamps(actor: Actor) -> bool:
-    return actor.beacons or actor.speed > 0.5 or actor.reacts
+    """Whether lamps of its own are drawn at night: people and cyclists have none, who is parked only what blinks."""
+    driven = actor.speed > 0.5 or actor.reacts or actor.blinker is not Blinker.OFF
+    return actor.beacons or (actor.kind in VEHICLES and driven)
 
 
 def _actor_visible(world: World, actor: Actor, rig: Rig) -> bool:

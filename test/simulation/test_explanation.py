@@ -1,7 +1,10 @@
+import math
+
 import numpy as np
 import pytest
 
 from alpamayo_ros.reasoning import can_occur, compose
+from alpamayo_ros.simulation.actor import ActorKind, Blinker
 from alpamayo_ros.simulation.decision import decide, settle
 from alpamayo_ros.simulation.episode import Episode, drive_expert
 from alpamayo_ros.simulation.explanation import explain
@@ -150,6 +153,19 @@ def test_what_is_told_is_what_is_done(
     assert made.decision.longitudinal == decision
     components = [" ".join([part.kind, *sorted(part.attributes.values())]) for part in made.components]
     assert components == told
+
+
+def test_unlit_people_are_not_seen_from_afar_at_night() -> None:
+    """Whether they walk or stand; a parked car that blinks is."""
+    world = drive_expert(build("crosswalk", 28, "challenging"), ticks=40).worlds[40]
+    walker = next(actor for actor in world.actors if actor.id == "stroller-0")
+    assert walker.speed > 0.5
+    assert 60.0 < math.hypot(walker.x - world.ego.x, walker.y - world.ego.y) < 110.0
+    assert not visible(world, walker.id, RIG)
+    walker.kind, walker.blinker, walker.speed, walker.reacts = ActorKind.CAR, Blinker.HAZARD, 0.0, False
+    assert visible(world, walker.id, RIG)
+    walker.blinker = Blinker.OFF
+    assert not visible(world, walker.id, RIG)
 
 
 def test_nothing_unknown_can_be_taken_away() -> None:
