@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from alpamayo_ros.datasets.drive import Drive
+from alpamayo_ros.datasets.drive import FUTURE, Drive
 from alpamayo_ros.datasets.labels import Label, label
 from alpamayo_ros.datasets.page import Caption
 from alpamayo_ros.reasoning.vocabulary import surface
+from alpamayo_ros.simulation.foresight import foreseen
 from alpamayo_ros.types import Decision
 
 STEP = 5
@@ -13,7 +14,7 @@ STEP = 5
 
 
 def captions_of(drive: Drive) -> list[Caption]:
-    """One caption for each tick: the causal ground truth, looked up twice a second.
+    """One caption for each tick: the causal ground truth as it can be known there, looked up twice a second.
 
     Where the truth cannot be told from the pictures, the caption has the expert's decision and says so.
     """
@@ -25,7 +26,8 @@ def captions_of(drive: Drive) -> list[Caption]:
 
 
 def _caption(drive: Drive, tick: int) -> Caption:
-    made = label(drive.episode, tick, drive.rig, others=0)
+    expected = foreseen(drive.episode, tick, FUTURE, drive.rig)
+    made = label(expected, tick, drive.rig, others=0)
     if isinstance(made, Label):
         causes = {
             cause.identity: surface(cause.component).phrases[0].removeprefix("the ")
@@ -33,6 +35,6 @@ def _caption(drive: Drive, tick: int) -> Caption:
             if cause.identity and cause.component in made.components
         }
         return Caption(made.decision, made.sentences[0], causes)
-    intent = drive.episode.intents[tick]
+    intent = expected.intents[tick]
     why = "its cause is not in sight yet" if made.check == "unobserved" else made.check.replace("_", " ")
     return Caption(Decision(intent.longitudinal, intent.lateral), f"(no trace: {why})", {})

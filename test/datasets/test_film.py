@@ -4,9 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
-from alpamayo_ros.datasets.captions import captions_of
+from alpamayo_ros.datasets.captions import _caption, captions_of
 from alpamayo_ros.datasets.drive import Drive
 from alpamayo_ros.datasets.film import Reel, moments_of, write_film
+from alpamayo_ros.datasets.labels import label
 from alpamayo_ros.datasets.outline import outlines
 from alpamayo_ros.datasets.overlay import CAUSE_COLOUR, draw_outlines, draw_path, speed_colour
 from alpamayo_ros.datasets.page import Caption, draw_page, page_rig
@@ -20,6 +21,13 @@ FRONT = CameraRole.FRONT_WIDE_120
 @pytest.fixture(scope="module")
 def drive():
     return Drive.by_expert("braking_lead", 2, "nominal", page_rig(DEFAULT_ROLES), 1, ticks=30)
+
+
+def test_a_caption_tells_nothing_that_is_still_to_come():
+    """The car beside cuts in later; it does not even signal yet."""
+    drive = Drive.by_expert("cut_in", 1, "nominal", page_rig(DEFAULT_ROLES), 1, ticks=110)
+    assert "yield" in label(drive.episode, 25, drive.rig, others=0).sentences[0]
+    assert _caption(drive, 25).sentence.endswith("because the lane ahead is clear.")
 
 
 def test_a_video_can_be_played_and_its_strip_seen(drive, tmp_path):
