@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from alpamayo_ros.datasets.sample import Sample, decode
-from alpamayo_ros.datasets.shard import unpack
+from alpamayo_ros.datasets.shard import check, unpack
 from alpamayo_ros.datasets.staging import DatasetError
 
 
@@ -51,5 +51,6 @@ class Dataset:
         Raises DatasetError for a damaged shard, when it is reached.
         """
         for shard in shards:
+            check(shard)
             for key, parts in unpack(shard):
                 yield decode(key, parts)

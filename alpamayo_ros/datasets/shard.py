@@ -6,7 +6,9 @@ Neither keys nor the first word of a part have a dot in them.
 
 from __future__ import annotations
 
+import hashlib
 import io
+import json
 import tarfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -56,6 +58,19 @@ def unpack(path: Path) -> Iterator[tuple[str, Members]]:
         raise DatasetError(f"{path} is no readable shard ({error}); remove it and run the same command again") from None
     if members:
         yield key, members
+
+
+def check(path: Path) -> None:
+    """Raises DatasetError where a shard is not, to the bit, the one that the summary beside it was written for."""
+    summary = path.with_suffix(".json")
+    try:
+        wanted = json.loads(summary.read_text())["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        raise DatasetError(f"{summary} is missing or damaged; copy it too, or run the same command again") from None
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != wanted:
+        raise DatasetError(f"{path} is damaged (its sha256 is not that in {summary.name}); copy or make it again")
 
 
 def _has_end(path: Path) -> bool:

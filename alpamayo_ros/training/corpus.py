@@ -20,6 +20,7 @@ from tqdm import tqdm
 from alpamayo_ros.datasets.dataset import Dataset
 from alpamayo_ros.datasets.labels import Label
 from alpamayo_ros.datasets.sample import decode_frames, label_of, load_arrays
+from alpamayo_ros.datasets.shard import check
 from alpamayo_ros.datasets.staging import DatasetError
 from alpamayo_ros.simulation.scenarios import HELD_OUT
 from alpamayo_ros.training.errors import TrainingError
@@ -99,6 +100,8 @@ class Corpus:
         self._dense: dict[int, np.ndarray] = {}
         self.moments: list[Moment] = []
         for number, path in enumerate(tqdm(shards, desc="reading", unit="shard", disable=None)):
+            if path not in shards[:number]:  # it may be listed twice, to count twice
+                check(path)
             self.moments += [m for m in _read_shard(number, path) if wordless or m.label.sentences]
         if not self.moments:
             raise TrainingError("the data hold no sample; give a folder that `alpamayo simulate dataset` wrote")

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from alpamayo_ros.simulation.episode import drive_expert
 from alpamayo_ros.simulation.foresight import foreseen
 from alpamayo_ros.simulation.keyframe import find_keyframes
 from alpamayo_ros.simulation.scenarios import build
+from alpamayo_ros.training.corpus import Corpus
 from alpamayo_ros.types import CameraRole
 from alpamayo_ros.types.rig import DEFAULT_ROLES, default_rig
 
@@ -249,3 +251,23 @@ def test_damage_is_named(written, tmp_path):
                 decode(key, {**parts, name: content})
     with pytest.raises(DatasetError, match="no dataset"):
         Dataset.open(tmp_path)
+
+
+def test_a_bit_that_fell_over_in_a_picture_is_named(written, tmp_path):
+    """The tar file can be read, and so can the picture."""
+    copied = shutil.copytree(written, tmp_path / "copied")
+    shard = copied / "shard-000001.tar"
+    content = bytearray(shard.read_bytes())
+    with tarfile.open(shard) as tar:
+        picture = next(member for member in tar.getmembers() if member.name.endswith("front_wide_120.jpg"))
+    content[picture.offset_data + picture.size // 2] ^= 1
+    shard.write_bytes(content)
+    with pytest.raises(
+        DatasetError, match=r"shard-000001.tar is damaged \(its sha256 is not that in shard-000001.json"
+    ):
+        list(Dataset.open(copied))
+    with pytest.raises(DatasetError, match="shard-000001.tar is damaged"):
+        Corpus(Dataset.open(copied).shards, (0,))
+    shard.with_suffix(".json").unlink()
+    with pytest.raises(DatasetError, match="shard-000001.json is missing or damaged"):
+        list(Dataset.open(copied))

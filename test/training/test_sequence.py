@@ -1,5 +1,7 @@
 """What is learned is what is asked for: training and inference see the same."""
 
+import hashlib
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -194,7 +196,9 @@ def test_samples_without_words_are_read_where_that_is_asked(data, tmp_path):
     sample = next(iter(Dataset.open(data)))
     silent = Sample(**{**vars(sample), "tick": sample.tick + 1, "label": replace(sample.label, sentences=())})
     shard = tmp_path / "shard-000000.tar"
-    shard.write_bytes(pack((one.key, encode(one)) for one in (sample, silent)))
+    content = pack((one.key, encode(one)) for one in (sample, silent))
+    shard.write_bytes(content)
+    shard.with_suffix(".json").write_text(json.dumps({"sha256": hashlib.sha256(content).hexdigest()}))
     (tmp_path / "plan.json").write_bytes((data / "plan.json").read_bytes())
     assert [moment.key for moment in Corpus([shard], (0,)).moments] == [sample.key]
     assert [moment.key for moment in Corpus([shard], (0,), wordless=True).moments] == [sample.key, silent.key]

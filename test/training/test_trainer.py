@@ -261,7 +261,8 @@ def test_unfinished_data_are_read_when_that_is_said_and_a_run_may_grow(model, da
     one = Corpus(find_shards([folder], unfinished=True), (0, 1, 2, 6))
     recipe = vision(batch_size=2, steps=4)
     train(VisionStage(model, recipe), one, None, tmp_path / "out", ALONE, minutes=0)
-    (folder / shards[1].name).write_bytes(shards[1].read_bytes())
+    for file in (shards[1], shards[1].with_suffix(".json")):
+        (folder / file.name).write_bytes(file.read_bytes())
     two = Corpus(find_shards([folder], unfinished=True), (0, 1, 2, 6))
     assert len(two) > len(one)
     with pytest.raises(TrainingError, match="began with 1 shards, now there are 2"):
