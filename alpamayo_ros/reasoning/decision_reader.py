@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
+from functools import partial
 
 from alpamayo_ros.reasoning.causes import CROSSERS, LOADING_BUSES, STOP_CONTROLS, STOPPING_LIGHTS
 from alpamayo_ros.reasoning.component_reader import SIDE
@@ -65,11 +66,14 @@ _LONGITUDINAL: tuple[tuple[str, LongitudinalDecision | _Verb], ...] = (
     (rf"accelerat{_E}|speed{_E} up", _Verb.ACCELERATE),
 )  # fmt: skip
 
+_RECENTER = "recenter"
+"""Lane keeping by itself; beside another lateral decision how that one ends."""
 _TOWARD = r"(?: slightly| gently| over)?(?: out)?(?: to| toward| towards)?(?: the)?"
 _LATERAL: tuple[tuple[str, str], ...] = (
     ((rf"(?:abort|cancel|abandon){_E}(?: (?:the|its|planned|left|right))*(?: (?:lane change|merge|nudge|maneuver|turn"
-      rf"|pass|overtake))?(?: to the {SIDE})?(?: and re center)?|re center(?:ing)?|return{_E} to the lane center"),
-     "maneuver_abort"),
+      rf"|pass|overtake))?(?: to the {SIDE})?(?: and re center)?"), "maneuver_abort"),
+    (rf"re center{_E}(?: in{_THE} lane)?|return{_E} to{_THE} lane center|return{_E} to the center of{_THE} lane",
+     _RECENTER),
     ((rf"(?:chang|switch){_E}(?: the)?(?: lanes?)?{_TOWARD} (?P<side>{SIDE})(?: adjacent)?(?: lane)?"
       rf"|lane change{_TOWARD} (?P<side_>{SIDE})|(?P<side__>{SIDE}) lane change"
       rf"|mov{_E}(?: over)?(?: into| to) the (?P<side___>{SIDE})(?: adjacent)? lane"), "lane_change_{side}"),
@@ -96,9 +100,12 @@ def read_decision(marked: str, components: Sequence[CriticalComponent]) -> tuple
     """The decision (None if unread), what is left of the text, and what stands in the way of reading it wholly."""
     if NO_CHANGE.search(marked):
         rest = NO_CHANGE.sub(" ", marked)
-        other, rest, _ = _read_verbs(rest)
+        other, rest, _ = _read_verbs(rest, components)
         return (Decision(), rest, ()) if not other else (None, rest, ("says 'no change' and a decision",))
-    verbs, rest, lateral = _read_verbs(marked)
+    verbs, rest, lateral = _read_verbs(marked, components)
+    if _RECENTER in lateral:
+        lateral.remove(_RECENTER)
+        lateral = lateral or [LateralDecision.LANE_KEEPING.value]
     if "lane_keeping" in lateral and any(name.startswith("in_lane_nudge") for name in lateral):
         lateral.remove("lane_keeping")  # a nudge within the lane keeps it
     longitudinal, problems = _settle_longitudinal(verbs, marked, components, lateral)
@@ -114,18 +121,19 @@ def read_decision(marked: str, components: Sequence[CriticalComponent]) -> tuple
 _Spotted = list[tuple[LongitudinalDecision | _Verb, int]]
 
 
-def _read_verbs(marked: str) -> tuple[_Spotted, str, list[str]]:
+def _read_verbs(marked: str, components: Sequence[CriticalComponent]) -> tuple[_Spotted, str, list[str]]:
     """Longitudinal verbs with their positions, the text without any verb phrase, and the lateral decisions."""
     lateral: list[str] = []
     spotted: _Spotted = []
     rest = marked
 
     def blank(match: re.Match[str]) -> str:
-        keep = _OTHERS_ACTION.search(match.string, 0, match.start())
-        return match.group() if keep else " " * len(match.group())  # positions stay what they are
+        # What somebody else does is not read, and is one thing that is not: its verb stays, to be reported.
+        left = "" if _is_own(match, components) else match.group().partition(" ")[0]
+        return left.ljust(len(match.group()))  # positions stay what they are
 
     for pattern, name in _COMPILED_LATERAL:
-        for match in _own(pattern, rest):
+        for match in filter(partial(_is_own, components=components), pattern.finditer(rest)):
             groups = match.groupdict()
             side = next((v for k, v in groups.items() if k.startswith("side") and v), "")
             decision = name.format(side=side)
@@ -137,18 +145,26 @@ def _read_verbs(marked: str) -> tuple[_Spotted, str, list[str]]:
         rest = pattern.sub(blank, rest)
     rest = _OUT_OF_LANE.sub(blank, rest) if any("nudge" in name for name in lateral) else rest
     for pattern_, verb in _COMPILED_LONGITUDINAL:
-        spotted.extend((verb, match.end()) for match in _own(pattern_, rest))
+        spotted.extend((verb, match.end()) for match in pattern_.finditer(rest) if _is_own(match, components))
         rest = pattern_.sub(blank, rest)
     return spotted, rest, lateral
 
 
-# "… the car turning left", "the truck is going to stop": a verb right behind a component is what that one does.
-_OTHERS_ACTION = re.compile(r"§\d+(?: (?:is|are|will|has|have|that|which|who|to|going|also))* $")
+# "… the car turning left", "the truck, which may be about to stop": a verb behind a component, with words between that
+# only say when or whether, is what that one does.
+_OTHERS_ACTION = re.compile(
+    r"§\d+(?: (?:, (?:that|which|who)|that|which|who|is|are|be|been|will|would|has|have|may|might|could|to|also|just"
+    r"|now|going|about|ready|getting|preparing|trying|starts|starting|begins|beginning|wants|wanting|needs|needing))* $"
+)
+_OBJECT = re.compile(r" §(\d+)")
 
 
-def _own(pattern: re.Pattern[str], text: str) -> Iterable[re.Match[str]]:
-    """The matches that say what the ego does."""
-    return (match for match in pattern.finditer(text) if not _OTHERS_ACTION.search(text, 0, match.start()))
+def _is_own(match: re.Match[str], components: Sequence[CriticalComponent]) -> bool:
+    """Whether it says what the ego does, and what is followed can be: a road user, not a curve."""
+    if _OTHERS_ACTION.search(match.string, 0, match.start()):
+        return False
+    followed = _OBJECT.match(match.string, match.end()) if match.group().startswith("follow") else None
+    return followed is None or components[int(followed[1])].category is ComponentCategory.CRITICAL_OBJECT
 
 
 # Which plain verbs are only another word for a decision that is named as well.

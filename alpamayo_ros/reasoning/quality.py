@@ -13,7 +13,7 @@ from enum import StrEnum
 from alpamayo_ros.reasoning.causes import LEADS, STOPPING_LIGHTS, WEATHER, Selector, causes_within, unexplained
 from alpamayo_ros.reasoning.composer import MAX_WORDS, MIN_WORDS
 from alpamayo_ros.reasoning.parser import parse
-from alpamayo_ros.reasoning.vocabulary import describe, spoken
+from alpamayo_ros.reasoning.vocabulary import VEHICLES, describe, spoken
 from alpamayo_ros.types import ComponentCategory, CriticalComponent, Decision, ReadStatus
 
 
@@ -128,9 +128,7 @@ def _among(component: CriticalComponent, known: Sequence[CriticalComponent]) -> 
 
 
 _GENERIC: dict[str, Selector] = {
-    "vehicle": Selector(
-        ComponentCategory.CRITICAL_OBJECT, ("car", "truck", "bus", "motorcycle", "school_bus", "emergency_vehicle")
-    ),
+    "vehicle": Selector(ComponentCategory.CRITICAL_OBJECT, VEHICLES),
     "route": Selector(ComponentCategory.ROUTING_INTENT),
 }
 

@@ -70,6 +70,12 @@ READ: list[tuple[str, LongitudinalDecision | None, LateralDecision | None, list[
     ("Slow down for the dense fog.", ADAPT, None, ["fog"]),
     ("Continue without a change because the lane ahead is clear.", None, None, ["clear_lane ego"]),
     ("Make a U-turn because the left-turn arrow is green.", None, TURN_L, ["green_light left"]),
+    ("Return to the lane center after passing the parked car.", None, KEEP, ["parked_car"]),
+    ("Re-center in the lane because the road ahead is clear.", None, KEEP, ["clear_lane ego"]),
+    ("Nudge left out of the lane and then return to the lane center past the stopped truck ahead.",
+     None, OUT_L, ["truck in_path stopped"]),
+    ("Abort the left lane change and return to the lane center because a car is approaching in the left lane.",
+     None, ABORT, ["car left approaching"]),
 ]  # fmt: skip
 
 PARTLY: list[tuple[str, Decision, str]] = [
@@ -86,6 +92,14 @@ PARTLY: list[tuple[str, Decision, str]] = [
     ("Nudge left over the since the van cuts in from the right lane.", Decision(None, IN_L), "over"),
     ("In the lane and follow the lead truck.", Decision(FOLLOW), "lane"),
     ("Turn left and brake because the light is green.", Decision(None, TURN_L), "'slow' without a cause"),
+    # what others do, or are about to do
+    ("Yield to the oncoming truck, which is turning left.", Decision(YIELD), "turning"),
+    ("Slow down because the car ahead is about to change lanes to the left.", Decision(FOLLOW), "change"),
+    ("Keep a safe distance because the lead vehicle may turn right.", Decision(FOLLOW), "turn"),
+    ("Keep lane since the truck ahead is preparing to change lanes to the right.", Decision(None, KEEP), "change"),
+    # no road user, so it is not followed
+    ("Keep lane to follow the left curve ahead.", Decision(None, KEEP), "follow"),
+    ("Follow the curve ahead and keep lane.", Decision(None, KEEP), "follow"),
 ]
 
 UNREAD: list[tuple[str, str]] = [

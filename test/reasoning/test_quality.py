@@ -16,6 +16,7 @@ def seen(text: str) -> tuple[CriticalComponent, ...]:
 WALKER = seen("Yield to the pedestrian crossing in the crosswalk.")
 RED = seen("Stop for the red traffic light ahead.")
 LEAD = seen("Follow the stopped car ahead.")
+VAN = seen("Follow the stopped van ahead.")
 CONES = seen("Nudge left past the construction cones on the right.")
 YIELD = Decision(LongitudinalDecision.YIELD)
 STOP = Decision(LongitudinalDecision.STOP_FOR_STATIC_CONSTRAINTS)
@@ -38,6 +39,7 @@ def failing(
         ("Come to a stop for the red traffic light ahead.", STOP, RED + LEAD, RED + LEAD, [C.PROXIMATE_CAUSE]),
         ("Keep a safe gap to the stopped car ahead.", FOLLOW, RED + LEAD, RED + LEAD, []),
         ("Keep a safe gap to the stopped vehicle ahead.", FOLLOW, LEAD, LEAD, []),  # less precise, not wrong
+        ("Keep a safe gap to the stopped vehicle ahead.", FOLLOW, VAN, VAN, []),
         ("Keep a safe gap to the stopped truck ahead.", FOLLOW, LEAD, LEAD, [C.CAUSAL_COVERAGE, C.CAUSAL_CORRECTNESS]),
         (
             "Keep lane and yield to the pedestrian crossing in the crosswalk.",
