@@ -54,6 +54,12 @@ class Engine:
                 "streaming keeps frames from one plan to the next, and this model joins the frames of a camera to "
                 "tubelets, each of which is new in every plan; leave it off, or take a model without tubelets"
             )
+        narrow = switches.float8 == "weights_and_activations" and model.device.type == "cuda"
+        if narrow and torch.cuda.get_device_capability(model.device) < (8, 9):
+            raise ModelInputError(
+                "products of float8 numbers need a GPU of compute capability 8.9 or more; take float8=weights, which "
+                "widens them, or leave it off"
+            )
         self.model, self.switches = model, switches
         self._graphs = Graphs(model.device, static=switches.static_graphs)
         self._rounded = model.device.type == "cuda" and switches.static_graphs if rounded is None else rounded

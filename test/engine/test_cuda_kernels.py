@@ -6,6 +6,11 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -187,3 +192,14 @@ def test_it_is_for_a_gpu():
     weight = torch.ones(1, device=DEVICE)
     assert cuda.runs_here(weight, Switches()) == (DEVICE.type == "cuda")
     assert not cuda.runs_here(weight, PLAIN)
+
+
+def test_attention_fits_the_shared_memory_of_gpus():
+    """Per block, of compute capability 8.0 (A100) and 8.9 (RTX 4090), from NVIDIA's programming guide."""
+    most = {80: 163 * 1024, 89: 99 * 1024}
+    environment = {name: value for name, value in os.environ.items() if name != "TRITON_INTERPRET"}
+    script = Path(__file__).with_name("compiled_attention.py")
+    ran = subprocess.run([sys.executable, script], env=environment, capture_output=True, text=True, check=True)
+    taken = json.loads(ran.stdout)
+    assert len(taken) == 4
+    assert all(size <= most[capability] for capability, _, size in taken), taken

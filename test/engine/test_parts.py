@@ -260,3 +260,11 @@ def test_no_reasoning():
     assert bool(made.reasoning.complete.all())
     assert made.reasoning.length.tolist() == [2, 2]
     assert 1e-4 < float((made.xyz - exact.xyz).norm(dim=-1).max()) < 100
+
+
+def test_an_old_gpu_is_not_asked_for_products_of_float8(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (8, 6))
+    config = SimpleNamespace(vision=SimpleNamespace(tubelets=False))
+    stand_in = SimpleNamespace(config=config, device=torch.device("cuda"))
+    with pytest.raises(ModelInputError, match=r"compute capability 8.9 or more; take float8=weights"):
+        Engine(stand_in, dataclasses.replace(PLAIN, float8="weights_and_activations"))

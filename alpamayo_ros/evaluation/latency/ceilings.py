@@ -10,8 +10,8 @@ import torch
 from alpamayo_ros.engine.linear import Dense, Float8
 from alpamayo_ros.evaluation.latency.work import Product
 
-_COPIED_BYTES = {"cpu": 1 << 28, "cuda": 1 << 30}
-"""More than any cache holds."""
+_COPIED_BYTES = {"cpu": 1 << 28, "cuda": 1 << 29}
+"""More than any cache holds, and little beside a model."""
 _SPREAD_BYTES = {"cpu": 1 << 27, "cuda": 1 << 29}
 """Products with different weights in turn read so many: the next ones' weights are not in a cache by chance."""
 _SQUARE = {"cpu": 2048, "cuda": 8192}

@@ -46,13 +46,19 @@ def roofline_report(subject: Subject, settings: Settings, *, ticks: int, kind: s
     timings = run(subject, settings, ticks, kind)
     device, dtype = subject.model.device, subject.model.dtype
     works = plan_work(subject.model.config, load_of(subject, settings, timings))
-    seconds = {
-        product: product_seconds(product, device, dtype, float8=float8)
-        for work in works.values()
-        for product in work.products
-    }
-    copied = copy_rate(device)
-    multiplied = max(_square_rate(subject), *(_rate(product, took) for product, took in seconds.items()))
+    try:
+        seconds = {
+            product: product_seconds(product, device, dtype, float8=float8)
+            for work in works.values()
+            for product in work.products
+        }
+        copied = copy_rate(device)
+        multiplied = max(_square_rate(subject), *(_rate(product, took) for product, took in seconds.items()))
+    except torch.OutOfMemoryError as error:
+        raise EvaluationError(
+            f"the model leaves too little memory to measure the machine beside it ({error}); take a larger GPU, fewer "
+            "samples or float8=weights"
+        ) from None
     sizes = {stage: work.bytes(dtype.itemsize, float8=float8) for stage, work in works.items()}
     return {
         **description(subject, settings),
