@@ -62,7 +62,7 @@ def test_every_stage_learns_its_lesson_and_nothing_else(model, corpus, tmp_path)
 
         def loss(stage=stage, works=works, name=name):
             with torch.no_grad():
-                return sum(float(stage(work)[name]) / work.counts[name] for work in works)
+                return sum(float(stage(stage.act(work))[name]) / work.counts[name] for work in works)
 
         before = loss()
         frozen = {n: p.clone() for n, p in stage.named_parameters() if not p.requires_grad}
